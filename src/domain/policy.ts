@@ -1,0 +1,72 @@
+import type { Tier, Warmth } from './instance.ts';
+
+export const storageClasses = ['stateless', 'replicated', 'shared', 'appReplicated', 'pinned'] as const;
+export type StorageClass = (typeof storageClasses)[number];
+/** The classes this version acts on. `apply` refuses the others by name. */
+export const builtStorageClasses: readonly StorageClass[] = ['stateless', 'pinned'];
+
+/** `observe` records what it would have done, `approve` asks first, `act` acts. */
+export type PolicyMode = 'observe' | 'approve' | 'act';
+
+export type Quantile = 0.1 | 0.5 | 0.9 | 0.95 | 0.99;
+
+export type Policy = {
+  readonly mode: PolicyMode;
+  /** 0..1. At or above: a shadow is wanted. */
+  readonly riskThreshold: number;
+  /** A shadow is wanted when this quantile of predicted demand passes this share of capacity. */
+  readonly volumeThreshold: { readonly share: number; readonly quantile: Quantile };
+  /** Sorted ascending. */
+  readonly tiers: readonly Tier[];
+  readonly warmth: Warmth;
+  readonly minShadows: number;
+  readonly maxShadows: number;
+  readonly probationMs: number;
+  readonly keepDiskMs: number;
+  /** A shadow is kept at least this long once warm, so that plans do not flap. */
+  readonly minDwellMs: number;
+  /** No second automatic failover of the same hosted VM within this time. */
+  readonly blockMs: number;
+};
+
+export type HealthCheck = {
+  readonly kind: 'http' | 'tcp';
+  readonly port: number;
+  /** HTTP only. */
+  readonly path?: string;
+  /** HTTP only; the hosted VM's first name by default. */
+  readonly host?: string;
+  readonly tls?: boolean;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Consecutive failures before the instance counts as failed at one vantage point. */
+  readonly failures: number;
+  /** Answers slower than this count as overload; undefined: twice the timeout's half, see planning. */
+  readonly slowMs?: number;
+};
+
+/** A planned change of demand: a sale, a maintenance window. Factors of overlapping events multiply. */
+export type PlannedEvent = {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  readonly factor: number;
+};
+
+/** What the inventory says of one hosted VM, after validation and defaults. Plain JSON: it is carried in history. */
+export type HostedVmSpec = {
+  readonly id: string;
+  /** Absolute names without the final dot, lower case; a first label `*` is a wildcard. All in one zone. */
+  readonly names: readonly string[];
+  readonly zone: string;
+  readonly ttlSeconds: number;
+  readonly primary: { readonly cluster: string; readonly vmid: number; readonly address?: string };
+  /** Queries per second at which one 1x instance saturates. */
+  readonly capacityQps: number;
+  readonly storageClass: StorageClass;
+  readonly checks: readonly HealthCheck[];
+  readonly policy: Policy;
+  readonly events: readonly PlannedEvent[];
+  /** IANA zone name for weekends and holidays. */
+  readonly timeZone: string;
+};

@@ -1,0 +1,120 @@
+import type { Tier, Warmth } from '../domain/instance.ts';
+import type { EpochMs } from '../domain/time.ts';
+
+export type GuestRef = { readonly cluster: string; readonly vmid: number };
+
+/** What our marker in the guest's description says. */
+export type Marker = {
+  readonly hostedVmId: string;
+  readonly n: number;
+  readonly role: 'primary' | 'shadow' | 'retired';
+  /** The provisioning operation, so that a repeated request recognises its own clone. */
+  readonly operation: string;
+  readonly retiredAt?: EpochMs;
+};
+
+export type PowerState = 'running' | 'paused' | 'stopped' | 'suspended' | 'unknown';
+
+/** One guest as the hypervisor shows it now. */
+export type GuestView = {
+  readonly ref: GuestRef;
+  readonly node: string;
+  readonly nodeOnline: boolean;
+  readonly name: string;
+  readonly power: PowerState;
+  /** `clone`, `backup`...: a lock by somebody's operation; ownership is unknown meanwhile. */
+  readonly lock?: string;
+  readonly marker?: Marker;
+  readonly template: boolean;
+  readonly cores: number;
+  readonly memoryMiB: number;
+  /** Fraction of the guest's vCPUs, 0..1. */
+  readonly cpu?: number;
+  readonly memoryUsed?: number;
+  /** Managed by Proxmox HA, and the state asked of it. */
+  readonly ha?: string;
+  readonly storages: readonly string[];
+  readonly tags: readonly string[];
+  /** Static addresses by cloud-init, without the prefix. */
+  readonly addresses: readonly string[];
+};
+
+export type NodeView = {
+  readonly node: string;
+  readonly online: boolean;
+  readonly maintenance: boolean;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly memoryUsedMiB: number;
+  readonly cpu: number;
+};
+
+export type ClusterView = {
+  readonly at: EpochMs;
+  readonly quorate: boolean;
+  readonly nodes: readonly NodeView[];
+  readonly guests: readonly GuestView[];
+};
+
+/** Everything a shadow is made from. Complete before the first call, so that any step may be repeated. */
+export type ShadowSpec = {
+  readonly ref: GuestRef;
+  readonly marker: Marker;
+  readonly name: string;
+  /** The guest, template or snapshot it is a copy of. */
+  readonly source: GuestRef & { readonly snapshot?: string };
+  readonly node: string;
+  readonly full: boolean;
+  readonly storage?: string;
+  readonly pool?: string;
+  readonly tier: Tier;
+  readonly cores: number;
+  readonly memoryMiB: number;
+  /** `10.0.0.11/24,gw=10.0.0.1` as cloud-init's ipconfig0 without `ip=`. */
+  readonly address: string;
+  readonly address6?: string;
+  /** `<instance id>:<HMAC>`, rides in the SMBIOS serial for heartbeats. */
+  readonly heartbeatSerial?: string;
+};
+
+export type Fence = { readonly fenced: boolean; readonly proof: string };
+
+/** A difference between primary and shadow that matters to whoever relies on `identical`. */
+export type ConfigDrift = { readonly key: string; readonly primary: string; readonly shadow: string };
+
+export type RightsFinding = {
+  readonly privilege: string;
+  readonly path: string;
+  readonly granted: boolean;
+  /** The `pveum` command that grants it. */
+  readonly mend: string;
+};
+
+/**
+ * One cluster. Every `ensure` may run twice and looks before it acts; an ambiguous answer is reconciled inside.
+ * `beat` is called between polls, so that an activity can heartbeat. All reject with ProviderError.
+ */
+export interface Hypervisor {
+  observeCluster(signal?: AbortSignal): Promise<ClusterView>;
+  /** Found wherever it is in the cluster; undefined only when the cluster is quorate and truly has no such VMID. */
+  observeGuest(ref: GuestRef, signal?: AbortSignal): Promise<GuestView | undefined>;
+  /** Clone, configure, mark. Adopts its own earlier clone by marker; `exists` when somebody else has the VMID. */
+  ensureShadow(spec: ShadowSpec, beat: () => void, signal?: AbortSignal): Promise<GuestView>;
+  /** Brings a guest to a power state: start, resume, suspend, shutdown. Idempotent; HA-aware. */
+  ensurePower(ref: GuestRef, wanted: PowerState, beat: () => void, signal?: AbortSignal): Promise<GuestView>;
+  /** Makes certain the guest cannot serve: stop, verified; or proof that its node is dead. HA state `ignored` first. */
+  ensureFenced(ref: GuestRef, beat: () => void, signal?: AbortSignal): Promise<Fence>;
+  /** Writes marker, tags and `protection` (on for the serving instance). Also adopts an existing primary. */
+  ensureMarked(
+    ref: GuestRef,
+    marker: Marker,
+    options: { readonly protected: boolean },
+    signal?: AbortSignal,
+  ): Promise<GuestView>;
+  /** Deletes only a guest whose marker says retired and names this hosted VM, and that is stopped. Gone already is success. */
+  ensureDeleted(ref: GuestRef, marker: Marker, beat: () => void, signal?: AbortSignal): Promise<void>;
+  configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
+  checkRights(signal?: AbortSignal): Promise<RightsFinding[]>;
+}
+
+export type WarmthCost = { readonly warmth: Warmth; readonly memoryMiB: number; readonly cores: number };

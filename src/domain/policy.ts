@@ -61,6 +61,10 @@ export type HostedVmSpec = {
   readonly zone: string;
   readonly ttlSeconds: number;
   readonly primary: { readonly cluster: string; readonly vmid: number; readonly address?: string };
+  /** What shadows are cloned from: a template or a snapshot. The primary itself when absent. */
+  readonly source?: { readonly vmid: number; readonly snapshot?: string };
+  /** Port of the vantage points' probes is in `checks`; memory and cores of a 1x shadow default to the primary's. */
+  readonly resources?: { readonly cores: number; readonly memoryMiB: number };
   /** Queries per second at which one 1x instance saturates. */
   readonly capacityQps: number;
   readonly storageClass: StorageClass;

@@ -1,0 +1,134 @@
+import type { DemandSeries } from '../domain/demand.ts';
+import type { Evaluation } from '../domain/plan.ts';
+import type { HostedVmSpec } from '../domain/policy.ts';
+import type { Reason } from '../domain/reason.ts';
+import { hourMs, minuteMs } from '../domain/time.ts';
+import type { EpochMs } from '../domain/time.ts';
+import { withEvents } from './forecast/events.ts';
+import { endOf, knownSteps } from './forecast/history.ts';
+import type { ForecastModel, ModelState, QuantileForecast } from './forecast/model.ts';
+import { naive, seasonalNaive } from './forecast/seasonal-naive.ts';
+import type { RiskCalibration } from './risk/calibration.ts';
+import type { FailureHistory, FailurePrior } from './risk/failure.ts';
+import type { HealthFactors, HealthWeights } from './risk/health-factors.ts';
+import { peakQuantiles, stepsUntil } from './risk/overload.ts';
+import { assessRisk } from './risk/score.ts';
+import { planStandby } from './standby.ts';
+import type { ShadowView, StandbyLimits } from './standby.ts';
+
+/** Everything one evaluation of one hosted VM looks at. */
+export type EvaluationInput = {
+  readonly spec: HostedVmSpec;
+  /** Newest demand in 5-minute steps up to now, NaN where missing; may be empty. */
+  readonly recent: DemandSeries;
+  /** The chosen model's fitted state; undefined before the first fit, and when forecasts are switched off. */
+  readonly state?: ModelState | undefined;
+  /** Models whose states can be met; `state.model` names one. */
+  readonly models: readonly ForecastModel[];
+  /** Forecasts are switched off after too many misses: only the reactive path decides. */
+  readonly forecastOff?: Reason | undefined;
+  readonly failures?: FailureHistory | undefined;
+  readonly prior?: FailurePrior | undefined;
+  readonly health?: HealthFactors | undefined;
+  readonly weights?: HealthWeights | undefined;
+  readonly calibration?: RiskCalibration | undefined;
+  /** Learned capacity outranks the declared one only when the inventory says so; undefined: declared. */
+  readonly capacityQps?: number | undefined;
+  readonly judgeOverloadByCpu?: boolean | undefined;
+  readonly shadows: readonly ShadowView[];
+  readonly limits?: StandbyLimits | undefined;
+  /** Measured p95 of provisioning plus warm-up. */
+  readonly leadTimeMs: number;
+  readonly now: EpochMs;
+  /** Steps to forecast; 6 h unless told. */
+  readonly horizonMs?: number | undefined;
+};
+
+export type EvaluationResult = {
+  readonly evaluation: Evaluation;
+  readonly forecast: QuantileForecast | null;
+  /** Which model spoke and why this one. */
+  readonly reason: Reason;
+};
+
+/** A step counts as demand now only while it is younger than this. */
+const staleAfterMs = 15 * minuteMs;
+
+/** Forecast, risk and standby plan of one hosted VM in one pure step. Works with no history at all: then only demand now decides. */
+export function evaluate(input: EvaluationInput): EvaluationResult {
+  const { spec, recent, now, leadTimeMs } = input;
+  const capacityQps = input.capacityQps ?? spec.capacityQps;
+  const demandQps = demandNow(recent, now);
+  const spoken = forecastWith(input);
+  const forecast = spoken.forecast === null ? null : withEvents(spoken.forecast, spec.events);
+  const risk = assessRisk({ ...input, forecast, capacityQps, demandQps, timeZone: spec.timeZone });
+  const plan = planStandby(
+    { ...input, risk, demandQps, capacityQps, forecast, timeZone: spec.timeZone },
+    spec.policy,
+    now,
+  );
+  const peaks = forecast === null ? undefined : peakQuantiles(forecast, stepsUntil(forecast, now + leadTimeMs));
+  const evaluation: Evaluation = {
+    at: now,
+    demandQps,
+    model: forecast?.model ?? 'none',
+    peak: peaks === undefined ? null : { p50: peaks[1]!, p90: peaks[2]!, p99: peaks[4]! },
+    risk,
+    plan,
+    nextInMs: nextEvaluation(input, forecast, risk.score),
+  };
+  return { evaluation, forecast, reason: spoken.reason };
+}
+
+function forecastWith(input: EvaluationInput): { forecast: QuantileForecast | null; reason: Reason } {
+  const { recent, state, models, horizonMs = 6 * hourMs } = input;
+  const horizonSteps = Math.max(1, Math.round(horizonMs / recent.stepMs));
+  if (input.forecastOff !== undefined) return { forecast: null, reason: input.forecastOff };
+  const model = models.find(({ name }) => name === state?.model);
+  if (state !== undefined && model !== undefined && knownSteps(recent.qps) > 0) {
+    const reason: Reason = { code: 'model-chosen', text: `${model.name} was chosen by backtest on this demand` };
+    return { forecast: model.predict(state, recent, horizonSteps), reason };
+  }
+  for (const simple of [seasonalNaive('week'), seasonalNaive('day'), naive]) {
+    if (knownSteps(recent.qps) < simple.historySteps(recent.stepMs).least * 0.9) continue;
+    const fitted = simple.fit(recent);
+    if ('kind' in fitted) continue;
+    const reason: Reason = {
+      code: 'model-simple',
+      text: `${simple.name}: no model has been chosen for this demand yet`,
+    };
+    return { forecast: simple.predict(fitted, recent, horizonSteps), reason };
+  }
+  return {
+    forecast: null,
+    reason: {
+      code: 'no-forecast',
+      text: 'less than 2 h of demand is known; only demand now decides',
+      facts: { known: knownSteps(recent.qps) },
+    },
+  };
+}
+
+/** The newest known step, unless it is stale. */
+function demandNow(recent: DemandSeries, now: EpochMs): number | null {
+  const index = recent.qps.findLastIndex((value) => Number.isFinite(value));
+  if (index < 0) return null;
+  const end = endOf(recent) - (recent.qps.length - 1 - index) * recent.stepMs;
+  return now - end > staleAfterMs ? null : recent.qps[index]!;
+}
+
+/** Minutes when hot, up to an hour when calm, and never later than the start a predicted need asks for. */
+function nextEvaluation(
+  { spec, leadTimeMs, now }: EvaluationInput,
+  forecast: QuantileForecast | null,
+  score: number,
+): number {
+  const byRisk = score >= spec.policy.riskThreshold / 2 ? 5 * minuteMs : score >= 0.02 ? 15 * minuteMs : hourMs;
+  if (forecast === null) return Math.min(byRisk, 5 * minuteMs);
+  const { share, quantile } = spec.policy.volumeThreshold;
+  const level = [0.1, 0.5, 0.9, 0.95, 0.99].indexOf(quantile);
+  const step = forecast.values[level]?.findIndex((value) => value >= share * spec.capacityQps) ?? -1;
+  if (step < 0) return byRisk;
+  const start = forecast.start + step * forecast.stepMs - leadTimeMs - 5 * minuteMs;
+  return Math.max(minuteMs, Math.min(byRisk, Math.max(5 * minuteMs, start - now)));
+}

@@ -2,6 +2,7 @@ import type { Phase } from './hosted-vm.ts';
 import type { InstanceId } from './instance.ts';
 import type { Refusal } from './reason.ts';
 import { refuse } from './reason.ts';
+import type { EpochMs } from './time.ts';
 
 export type Command =
   'failover' | 'handBack' | 'approve' | 'promote' | 'extendProbation' | 'pause' | 'resume' | 'retire';
@@ -32,6 +33,11 @@ export type CommandArguments = {
   /** Umbra lets go: shadows are deleted, the serving answers stay. */
   retire: Asked;
 };
+
+/** An accepted command on its way through the workflow. */
+export type AskedCommand = {
+  readonly [C in Command]: { readonly command: C; readonly at: EpochMs; readonly with: CommandArguments[C] };
+}[Command];
 
 export type Accepted = { readonly kind: 'accepted'; readonly text: string };
 export type CommandResult = Accepted | Refusal;

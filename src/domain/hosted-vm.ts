@@ -4,6 +4,10 @@ import type { Instance, InstanceId } from './instance.ts';
 import type { Evaluation } from './plan.ts';
 import type { HostedVmSpec } from './policy.ts';
 import type { Reason } from './reason.ts';
+import type { BreakerNews } from './cluster-messages.ts';
+import type { AskedCommand } from './commands.ts';
+import type { InstanceWish } from './instance-messages.ts';
+import type { Actor } from './event.ts';
 import type { EpochMs } from './time.ts';
 
 /** Where a hosted VM stands. Pausing is orthogonal: a paused VM keeps its phase and is not touched. */
@@ -15,6 +19,7 @@ export type Phase =
       readonly since: EpochMs;
       readonly to: readonly InstanceId[];
       readonly cause: Reason;
+      readonly move?: Move;
     }
   | {
       readonly kind: 'probation';
@@ -26,8 +31,34 @@ export type Phase =
       readonly cause: Reason;
     }
   | { readonly kind: 'promoting'; readonly since: EpochMs; readonly to: InstanceId }
-  | { readonly kind: 'needs-human'; readonly since: EpochMs; readonly reason: Reason; readonly proposal?: Proposal }
+  | {
+      readonly kind: 'needs-human';
+      readonly since: EpochMs;
+      readonly reason: Reason;
+      readonly proposal?: Proposal;
+      /** Where it goes on once a human has seen to it: a probation keeps its deadline. */
+      readonly backTo?: Phase;
+    }
   | { readonly kind: 'retired'; readonly since: EpochMs };
+
+/** A change of the serving set that has been decided and is being carried out. */
+export type Move = {
+  readonly motive: 'failed' | 'overloaded' | 'asked' | 'hand-back' | 'narrow';
+  /** The serving set before. */
+  readonly from: readonly InstanceId[];
+  /** Instances that must not serve any more once this is done: fenced `beside` the DNS change or `first`. */
+  readonly fence: readonly InstanceId[];
+  readonly fenceOrder: 'beside' | 'first' | 'none';
+  readonly actor: Actor;
+  /** Start of the first failing observation, and when the quorum was there; null when an operator asked. */
+  readonly failedSinceMs: EpochMs | null;
+  readonly detectedAtMs: EpochMs | null;
+  readonly decidedAtMs: EpochMs;
+  /** The cluster itself says why: a node that is off. Does not count against the budget. */
+  readonly explained: boolean;
+  /** The phase to return to when it cannot be carried out. */
+  readonly backTo: Phase;
+};
 
 /** What Umbra would do if somebody approved. */
 export type Proposal = {
@@ -73,4 +104,30 @@ export type HostedVmState = {
   readonly events: readonly UmbraEvent[];
   /** In `observe` mode: what it would have done last. */
   readonly wouldHave: Reason | null;
+  /** Vantage points that must agree at least: two unless the installation has only one. */
+  readonly quorum: number;
+  /** Numbers the events, so that each has an id of its own. */
+  readonly eventCount: number;
+  /** What stands in its way now, as the last attempt said; null when nothing does. */
+  readonly trouble: Reason | null;
+  /** No look again before this instant, so that a held decision does not spin. */
+  readonly lookAgainAt: EpochMs;
+  /** When the quorum on the trouble being looked at was there first. */
+  readonly detectedAt: EpochMs | null;
+  /** The cluster's breaker on unexplained correlated failures. */
+  readonly breaker: BreakerNews | null;
+  /** When failover tokens were last asked for; null when none are awaited. */
+  readonly tokensAskedAt: EpochMs | null;
+  /** Operator commands accepted and not yet carried out. */
+  readonly asked: readonly AskedCommand[];
+  /** The wish each instance's workflow was last told. */
+  readonly told: Readonly<Record<InstanceId, InstanceWish>>;
+  /** From here on no resolver should hold an answer that names the former instance. */
+  readonly drainedAt: EpochMs;
+  /** Last instant at which a serving instance was found failed. */
+  readonly unhealthyAt: EpochMs | null;
+  /** Starts of provisioning that ended badly, newest last, bounded: the next waits longer. */
+  readonly provisionFailuresAt: readonly EpochMs[];
+  /** Next comparison of the state with Proxmox and DNS. */
+  readonly nextReconcileAt: EpochMs;
 };

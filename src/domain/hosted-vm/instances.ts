@@ -1,0 +1,53 @@
+import type { HostedVmState } from '../hosted-vm.ts';
+import type { Instance, InstanceId, InstanceState } from '../instance.ts';
+import { invariant } from '../reason.ts';
+
+export function instanceOf(state: HostedVmState, id: InstanceId): Instance {
+  const found = state.instances.find((instance) => instance.id === id);
+  invariant(found !== undefined, `${state.spec.id} knows instance ${id}`);
+  return found;
+}
+
+export function primaryOf(state: HostedVmState): Instance | undefined {
+  return state.instances.find(({ role }) => role === 'primary');
+}
+
+export function withInstance(state: HostedVmState, changed: Instance): HostedVmState {
+  const known = state.instances.some(({ id }) => id === changed.id);
+  return {
+    ...state,
+    instances: known
+      ? state.instances.map((instance) => (instance.id === changed.id ? changed : instance))
+      : [...state.instances, changed],
+  };
+}
+
+export function withInstanceState(state: HostedVmState, id: InstanceId, to: InstanceState): HostedVmState {
+  return withInstance(state, { ...instanceOf(state, id), state: to });
+}
+
+/** Shadows that are ready or on their way, not serving: what the standby plan is compared with. */
+export function standbys(state: HostedVmState): Instance[] {
+  return state.instances.filter(
+    (instance) =>
+      instance.role === 'shadow' &&
+      !state.serving.includes(instance.id) &&
+      (instance.state.kind === 'warm' || instance.state.kind === 'provisioning'),
+  );
+}
+
+/** Instances traffic could move to: warm shadows, and a primary that was left running. */
+export function candidates(state: HostedVmState): Instance[] {
+  return state.instances.filter(
+    (instance) =>
+      !state.serving.includes(instance.id) &&
+      instance.address !== undefined &&
+      (instance.state.kind === 'warm' || (instance.role === 'primary' && instance.state.kind === 'serving')),
+  );
+}
+
+/** Says which guest in a sentence: `primary 101` or `shadow 9002 (2x)`. */
+export function nameOf(instance: Instance): string {
+  const vmid = instance.vmid === undefined ? instance.id : String(instance.vmid);
+  return instance.role === 'primary' ? `primary ${vmid}` : `${instance.role} ${vmid} (${instance.tier}x)`;
+}

@@ -27,6 +27,8 @@ export default {
     {
       ...shared,
       displayName: 'integration',
+      // Real servers on a busy machine: a test waits for conditions, and this only ends what will never come true.
+      testTimeout: 60_000,
       testMatch: ['<rootDir>/test/{integration,e2e,replay,scenarios}/**/*.test.ts'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',

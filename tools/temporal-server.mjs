@@ -148,8 +148,12 @@ async function downloadBySdk(workshop, log) {
   const program = `
     const { TestWorkflowEnvironment } = await import('@temporalio/testing');
     const executable = { type: 'cached-download', downloadDir: process.argv[1] };
-    const server = await TestWorkflowEnvironment.createLocal({ server: { executable } });
-    await server.teardown();`;
+    try {
+      await (await TestWorkflowEnvironment.createLocal({ server: { executable } })).teardown();
+    } catch (error) {
+      console.error(error.message.split(': ').slice(-2).join(': '));
+      process.exit(1);
+    }`;
   let bytes = 0;
   let grewAt = Date.now();
   let saidAt = Date.now();

@@ -135,16 +135,17 @@ async function ready(
       server.kill('SIGQUIT');
       reject(trouble('start', `port ${port}`, `not ready after ${startTimeoutMs / 1000} s: ${complaints()}`));
     }, startTimeoutMs);
-    server.once('exit', (code) => {
+    const ended = (code: number | null): void => {
       clearTimeout(timer);
       reject(trouble('start', `port ${port}`, complaints() || `ended with ${code ?? 'a signal'}`));
-    });
+    };
+    server.once('exit', ended);
     server.once('error', (error) => reject(trouble('start', `port ${port}`, error.message)));
     server.stderr!.on('data', (text: string) => {
       for (const line of text.split('\n')) if (/(FATAL|PANIC)/.test(line)) log(line);
       if (!complaints().includes('ready to accept connections')) return;
       clearTimeout(timer);
-      server.removeAllListeners('exit');
+      server.off('exit', ended);
       resolve();
     });
   });

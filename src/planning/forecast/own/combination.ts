@@ -1,0 +1,167 @@
+import { quantileLevels } from '../model.ts';
+import { weightedQuantiles } from '../quantiles.ts';
+import { memberNames } from './members.ts';
+import type { PoolNode } from './pool.ts';
+import { fitRidge } from './ridge.ts';
+import type { Linear } from './ridge.ts';
+
+/** How one node's six forecasts become a distribution. Plain JSON. */
+export type Combination = {
+  readonly weights: readonly number[];
+  /** log(|e| + floor) on the columns of `scaleColumns`. */
+  readonly scale: Linear;
+  readonly profile: readonly number[];
+  readonly floor: number;
+  readonly ceiling: number;
+  /** Quantiles of e / s at `quantileLevels`. */
+  readonly quantiles: readonly number[];
+  /** Weighted mean |z - f| over the pool: the unit of the correction's features. */
+  readonly reference: number;
+};
+
+/** Pseudo-observations that pull a slot's mean log error to the overall mean. */
+const profilePrior = 6;
+const halfLifeDays = 10;
+const scaleWidth = 9;
+
+/** What is known at an origin besides the six forecasts. */
+export type OriginFacts = { readonly volatility: number; readonly short: number; readonly day: number };
+
+function combine(weights: readonly number[], members: ArrayLike<number>): number {
+  let sum = 0;
+  for (let member = 0; member < memberNames.length; member += 1) sum += weights[member]! * members[member]!;
+  return sum;
+}
+
+function disagreement(members: ArrayLike<number>, forecast: number): number {
+  let mean = 0;
+  for (let member = 0; member < memberNames.length; member += 1) mean += members[member]! / memberNames.length;
+  let square = 0;
+  for (let member = 0; member < memberNames.length; member += 1) square += (members[member]! - mean) ** 2;
+  return Math.log(Math.sqrt(square / memberNames.length) + 0.001 * Math.abs(forecast) + 1e-9);
+}
+
+/** v, short mean, short minus day mean, two daily harmonics of the target, the slot's profile, disagreement. */
+function scaleColumns(
+  facts: OriginFacts,
+  slotOfDay: number,
+  perDay: number,
+  profile: number,
+  spread: number,
+  out: Float64Array,
+  start: number,
+): void {
+  const angle = (2 * Math.PI * slotOfDay) / perDay;
+  out[start] = facts.volatility;
+  out[start + 1] = facts.short;
+  out[start + 2] = facts.short - facts.day;
+  out[start + 3] = Math.sin(angle);
+  out[start + 4] = Math.cos(angle);
+  out[start + 5] = Math.sin(2 * angle);
+  out[start + 6] = Math.cos(2 * angle);
+  out[start + 7] = profile;
+  out[start + 8] = spread;
+}
+
+/** Slots of the error profile: 20 minutes at 5-minute steps, one hour hourly. */
+function profileSlots(perDay: number): number {
+  return Math.min(perDay, 72);
+}
+
+/** Learns weights, error scale and quantiles of one node from its pool of honest errors. @param newest steps since the epoch of the newest known point */
+export function fitCombination(pool: PoolNode, perDay: number, first: number, newest: number): Combination {
+  const count = pool.at.length;
+  const ages = Float64Array.from(pool.at, (at) => 0.5 ** ((newest - at) / (halfLifeDays * perDay)));
+  const losses = memberNames.map((_, member) => {
+    let sum = 0;
+    for (let row = 0; row < count; row += 1)
+      sum += ages[row]! * Math.abs(pool.actual[row]! - pool.members[member]![row]!);
+    return sum;
+  });
+  const least = Math.min(...losses);
+  const raw = losses.map((loss) => (loss > 0 ? (least / loss) ** 16 : 1));
+  const rawSum = raw.reduce((sum, weight) => sum + weight, 0);
+  const weights = raw.map((weight) => weight / rawSum);
+
+  const errors = new Float64Array(count);
+  const spreads = new Float64Array(count);
+  let weighted = 0;
+  let total = 0;
+  for (let row = 0; row < count; row += 1) {
+    const members = pool.members.map((column) => column[row]!);
+    const forecast = combine(weights, members);
+    errors[row] = pool.actual[row]! - forecast;
+    spreads[row] = disagreement(members, forecast);
+    weighted += ages[row]! * Math.abs(errors[row]!);
+    total += ages[row]!;
+  }
+  const sizes = errors.map((error) => Math.abs(error)).sort();
+  const floor = Math.max(0.1 * (sizes[count >> 1] ?? 0), 1e-6 * (1 + (sizes.at(-1) ?? 0)));
+  const ceiling = (sizes.at(-1) ?? 0) + floor;
+
+  const logs = errors.map((error) => Math.log(Math.abs(error) + floor));
+  const slots = profileSlots(perDay);
+  const slotOf = (at: number): number => Math.floor((((first + at) % perDay) * slots) / perDay);
+  const mean = logs.reduce((sum, value) => sum + value, 0) / Math.max(1, count);
+  const sums = new Float64Array(slots);
+  const counts = new Float64Array(slots);
+  for (let row = 0; row < count; row += 1) {
+    sums[slotOf(pool.at[row]!)]! += logs[row]!;
+    counts[slotOf(pool.at[row]!)]! += 1;
+  }
+  const profile = Array.from(sums, (sum, slot) => (sum + profilePrior * mean) / (counts[slot]! + profilePrior));
+  const values = new Float64Array(count * scaleWidth);
+  for (let row = 0; row < count; row += 1) {
+    const at = pool.at[row]!;
+    const slot = slotOf(at);
+    const others = (sums[slot]! - logs[row]! + profilePrior * mean) / (counts[slot]! - 1 + profilePrior);
+    const facts = { volatility: pool.volatility[row]!, short: pool.short[row]!, day: pool.day[row]! };
+    scaleColumns(facts, (first + at) % perDay, perDay, others, spreads[row]!, values, row * scaleWidth);
+  }
+  const scale = fitRidge(
+    { count, width: scaleWidth, values, targets: logs, weights: ages },
+    0.3 + 30 / Math.max(1, count),
+    0,
+  );
+
+  const ratios = new Float64Array(count);
+  for (let row = 0; row < count; row += 1) {
+    const predicted =
+      scale.intercept + scale.coefficients.reduce((sum, c, column) => sum + c * values[row * scaleWidth + column]!, 0);
+    ratios[row] = errors[row]! / Math.min(ceiling, Math.max(floor, Math.exp(predicted)));
+  }
+  const order = Uint32Array.from({ length: count }, (_, index) => index).sort(
+    (left, right) => ratios[left]! - ratios[right]!,
+  );
+  const levels = quantileLevels.map((level) => (level === 0.99 ? Math.min(0.9985, 0.99 + 1 / count) : level));
+  const quantiles = weightedQuantiles(ratios, ages, order, levels).map((value, index) =>
+    quantileLevels[index] === 0.5 ? value / 2 : value,
+  );
+  return {
+    weights,
+    scale,
+    profile,
+    floor,
+    ceiling,
+    quantiles,
+    reference: Math.max(weighted / Math.max(total, 1e-9), 1e-9),
+  };
+}
+
+/** The distribution on the root scale. @param slotOfDay step of the day of the target in local time */
+export function distribute(
+  combination: Combination,
+  members: ArrayLike<number>,
+  facts: OriginFacts,
+  slotOfDay: number,
+  perDay: number,
+): { forecast: number; scale: number; quantiles: number[] } {
+  const forecast = combine(combination.weights, members);
+  const slot = Math.floor((slotOfDay * combination.profile.length) / perDay);
+  const columns = new Float64Array(scaleWidth);
+  scaleColumns(facts, slotOfDay, perDay, combination.profile[slot]!, disagreement(members, forecast), columns, 0);
+  let log = combination.scale.intercept;
+  combination.scale.coefficients.forEach((coefficient, column) => (log += coefficient * columns[column]!));
+  const scale = Math.min(combination.ceiling, Math.max(combination.floor, Math.exp(log)));
+  return { forecast, scale, quantiles: combination.quantiles.map((quantile) => forecast + scale * quantile) };
+}

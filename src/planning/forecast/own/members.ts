@@ -1,0 +1,256 @@
+import {
+  firstOrigin,
+  lagCount,
+  lagShape,
+  makeScale,
+  rowWidth,
+  shortMeanColumn,
+  writeRow,
+  yesterdayColumn,
+} from './lags.ts';
+import type { LagShape, Scale } from './lags.ts';
+import { fitRidge, linearAt } from './ridge.ts';
+import type { Linear, Rows } from './ridge.ts';
+import { boostedAt, fitBoosted } from './trees.ts';
+import type { Boosted } from './trees.ts';
+
+/** The members' letters in the order in which their forecasts are given: see the reference, section 3. */
+export const memberNames = ['A', 'B', 'C', 'D', 'E', 'F'] as const;
+
+/** Forecasts are capped on the member's own scale, `high` above and `low` below. */
+type Cap = { readonly low: number; readonly high: number };
+
+/** Six fitted members over all nodes. Plain JSON. */
+export type Members = {
+  readonly shape: LagShape;
+  readonly nodes: readonly number[];
+  /** Offset of the log scale: log(y / s0 + 1). */
+  readonly s0: number;
+  readonly ridgeRoot: readonly Linear[];
+  readonly ridgeLog: readonly Linear[];
+  readonly ridgePlain: readonly Linear[];
+  readonly ridgeFast: readonly Linear[];
+  readonly boostedResidual: Boosted;
+  readonly boostedAlone: Boosted;
+  readonly capRoot: Cap;
+  readonly capLog: Cap;
+  readonly capPlain: Cap;
+};
+
+/** Demand with missing steps filled for the lags, and the mask of steps that may teach. */
+export type Window = {
+  readonly y: Float64Array;
+  readonly teaches: Uint8Array;
+  /** Step of the week of element 0 in local time; the week begins on Thursday, as the epoch does. */
+  readonly first: number;
+};
+
+/** The three scales members live on. */
+export type Scales = { readonly root: Scale; readonly log: Scale; readonly plain: Scale };
+
+export function makeScales({ y, first }: Pick<Window, 'y' | 'first'>, shape: LagShape, s0: number): Scales {
+  return {
+    root: makeScale(
+      y.map((value) => Math.sqrt(value)),
+      first,
+      shape.smooth,
+    ),
+    log: makeScale(
+      y.map((value) => Math.log(value / s0 + 1)),
+      first,
+      shape.smooth,
+    ),
+    plain: makeScale(y, first, shape.smooth),
+  };
+}
+
+/** Origins whose target and lags are known and may teach, newest kept, evenly strided to at most `most`. Newest first. */
+function originsFor(window: Window, shape: LagShape, h: number, most: number): number[] {
+  const last = window.y.length - 1 - h;
+  const least = firstOrigin(shape);
+  const stride = Math.max(1, Math.ceil((last - least + 1) / most));
+  const origins: number[] = [];
+  for (let t = last; t >= least; t -= stride) {
+    if (window.teaches[t] === 1 && window.teaches[t + h] === 1) origins.push(t);
+  }
+  return origins;
+}
+
+function rowsFor(scale: Scale, shape: LagShape, origins: readonly number[], h: number, halfLifeDays: number): Rows {
+  const width = rowWidth(shape);
+  const values = new Float64Array(origins.length * width);
+  const targets = new Float64Array(origins.length);
+  const weights = new Float64Array(origins.length);
+  const newest = scale.z.length - 1;
+  origins.forEach((t, index) => {
+    writeRow(scale, shape, t, h, values, index * width);
+    targets[index] = scale.z[t + h]!;
+    weights[index] = 0.5 ** ((newest - t) / (halfLifeDays * shape.perDay));
+  });
+  return { count: origins.length, width, values, targets, weights };
+}
+
+/** Up to `most` evenly strided entries, the first kept. */
+function thin<T>(entries: readonly T[], most: number): T[] {
+  const stride = Math.max(1, Math.ceil(entries.length / most));
+  return entries.filter((_, index) => index % stride === 0);
+}
+
+function capOf(z: Float64Array): Cap {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of z) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return { low: Math.max(0, low - (high - low) / 2), high: high + (high - low) / 2 };
+}
+
+/** Fits all six members on a window (the last 28 days at 5 minutes, 84 hourly). */
+export function fitMembers(window: Window, nodes: readonly number[], perDay: number, seed: number): Members {
+  const shape = lagShape(perDay, window.y.length);
+  const sorted = window.y.slice().sort();
+  const s0 = Math.max(0.1 * sorted[sorted.length >> 1]!, 1e-3 * sorted.at(-1)!, 1e-9);
+  const scales = makeScales(window, shape, s0);
+  const ridgeRoot: Linear[] = [];
+  const ridgeLog: Linear[] = [];
+  const ridgePlain: Linear[] = [];
+  const ridgeFast: Linear[] = [];
+  const residual = new Collector();
+  const alone = new Collector();
+  for (const h of nodes) {
+    const origins = originsFor(window, shape, h, 2_000);
+    const few = originsFor(window, shape, h, 1_300);
+    const rows = rowsFor(scales.root, shape, origins, h, 10);
+    const linear = fitRidge(rows, 0.01);
+    ridgeRoot.push(linear);
+    ridgeLog.push(fitRidge(rowsFor(scales.log, shape, few, h, 10), 0.01));
+    ridgePlain.push(fitRidge(rowsFor(scales.plain, shape, few, h, 10), 0.01));
+    ridgeFast.push(fitRidge(rowsFor(scales.root, shape, few, h, 3), 0.03));
+    const places = origins.map((t, index) => ({ t, index }));
+    for (const { t, index } of thin(places, 1_200)) {
+      const start = index * rows.width;
+      const forecast = linearAt(linear, rows.values, start);
+      residual.add(
+        residualFeatures(rows.values, start, shape, window.first + t + h, h, forecast),
+        rows.targets[index]! - forecast,
+        rows.weights[index]!,
+      );
+    }
+    for (const { t, index } of thin(places, 800)) {
+      const start = index * rows.width;
+      alone.add(
+        aloneFeatures(rows.values, start, shape, window.first + t + h, h),
+        rows.targets[index]! - rows.values[start + yesterdayColumn]!,
+        Math.sqrt(rows.weights[index]!),
+      );
+    }
+  }
+  const boost = { leastRows: 60, bins: 48, rowShare: 0.7, columnShare: 0.8, level: 0.5 };
+  return {
+    shape,
+    nodes,
+    s0,
+    ridgeRoot,
+    ridgeLog,
+    ridgePlain,
+    ridgeFast,
+    boostedResidual: fitBoosted(residual.table(), {
+      ...boost,
+      trees: 80,
+      leaves: 12,
+      rate: 0.07,
+      seed,
+      startAtQuantile: false,
+    }),
+    boostedAlone: fitBoosted(alone.table(), {
+      ...boost,
+      trees: 90,
+      leaves: 15,
+      rate: 0.08,
+      seed: seed + 1,
+      startAtQuantile: true,
+    }),
+    capRoot: capOf(scales.root.z),
+    capLog: capOf(scales.log.z),
+    capPlain: capOf(scales.plain.z),
+  };
+}
+
+/** Rows of a table as they come; turned into columns at the end. */
+class Collector {
+  readonly #rows: number[][] = [];
+  readonly #targets: number[] = [];
+  readonly #weights: number[] = [];
+
+  add(row: number[], target: number, weight: number): void {
+    this.#rows.push(row);
+    this.#targets.push(target);
+    this.#weights.push(weight);
+  }
+
+  table(): { columns: Float64Array[]; targets: Float64Array; weights: Float64Array } {
+    const width = this.#rows[0]?.length ?? 0;
+    const columns = Array.from({ length: width }, (_, column) => Float64Array.from(this.#rows, (row) => row[column]!));
+    return { columns, targets: Float64Array.from(this.#targets), weights: Float64Array.from(this.#weights) };
+  }
+}
+
+/** Each lag minus z[t]; z[t]; the linear forecast minus z[t]; slot of day; day of week; h. */
+function residualFeatures(
+  row: Float64Array,
+  start: number,
+  shape: LagShape,
+  stepOfWeek: number,
+  h: number,
+  forecast: number,
+): number[] {
+  const now = row[start]!;
+  const features: number[] = [];
+  for (let column = 1; column < lagCount(shape); column += 1) features.push(row[start + column]! - now);
+  features.push(now, forecast - now, stepOfWeek % shape.perDay, Math.floor(stepOfWeek / shape.perDay) % 7, h);
+  return features;
+}
+
+/** Each lag minus d1; d1; slot of day; day of week; h; z[t] minus the short mean. */
+function aloneFeatures(row: Float64Array, start: number, shape: LagShape, stepOfWeek: number, h: number): number[] {
+  const yesterday = row[start + yesterdayColumn]!;
+  const features: number[] = [];
+  for (let column = 0; column < lagCount(shape); column += 1) {
+    if (column !== yesterdayColumn) features.push(row[start + column]! - yesterday);
+  }
+  features.push(yesterday, stepOfWeek % shape.perDay, Math.floor(stepOfWeek / shape.perDay) % 7, h);
+  features.push(row[start]! - row[start + shortMeanColumn]!);
+  return features;
+}
+
+/** The six forecasts at origin `t` for node number `node`, on the root scale, in the order of `memberNames`. */
+export function forecastMembers(members: Members, scales: Scales, t: number, node: number, out: Float64Array): void {
+  const { shape, s0 } = members;
+  const h = members.nodes[node]!;
+  const row = new Float64Array(rowWidth(shape));
+  const clip = (value: number, cap: Cap): number => Math.min(cap.high, Math.max(cap.low, value));
+  writeRow(scales.log, shape, t, h, row, 0);
+  const log = clip(linearAt(members.ridgeLog[node]!, row), members.capLog);
+  writeRow(scales.plain, shape, t, h, row, 0);
+  const plain = clip(linearAt(members.ridgePlain[node]!, row), members.capPlain);
+  writeRow(scales.root, shape, t, h, row, 0);
+  const linear = linearAt(members.ridgeRoot[node]!, row);
+  const stepOfWeek = scales.root.first + t + h;
+  const corrected = linear + boostedAt(members.boostedResidual, residualFeatures(row, 0, shape, stepOfWeek, h, linear));
+  const alone = row[yesterdayColumn]! + boostedAt(members.boostedAlone, aloneFeatures(row, 0, shape, stepOfWeek, h));
+  out[0] = clip(linear, members.capRoot);
+  out[1] = clip(corrected, members.capRoot);
+  out[2] = Math.sqrt(Math.max(0, s0 * (Math.exp(log) - 1)));
+  out[3] = Math.sqrt(Math.max(0, plain));
+  out[4] = clip(linearAt(members.ridgeFast[node]!, row), members.capRoot);
+  out[5] = clip(alone, members.capRoot);
+}
+
+/** What the scale of errors is regressed on at an origin: the short and day means on the root scale. */
+export function originMeans({ root }: Scales, shape: LagShape, t: number): { short: number; day: number } {
+  let short = 0;
+  for (let back = 0; back < shape.short; back += 1) short += root.z[Math.max(0, t - back)]!;
+  const from = Math.max(0, t + 1 - shape.perDay);
+  return { short: short / shape.short, day: (root.prefix[t + 1]! - root.prefix[from]!) / (t + 1 - from) };
+}

@@ -1,0 +1,245 @@
+import type { DemandSeries } from '../../../domain/demand.ts';
+import { hourMs } from '../../../domain/time.ts';
+import { before, endOf, knownSteps, newest, stepsPerDay } from '../history.ts';
+import { quantileLevels } from '../model.ts';
+import type { ForecastModel, ModelState, QuantileForecast, Unfit } from '../model.ts';
+import { tidyQuantiles } from '../quantiles.ts';
+import { distribute, fitCombination } from './combination.ts';
+import type { Combination } from './combination.ts';
+import { firstOrigin, lagShape } from './lags.ts';
+import { fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
+import type { Members, Scales, Window } from './members.ts';
+import { emptyPoolNode, trimmed } from './pool.ts';
+import type { PoolNode } from './pool.ts';
+import { prepareWindow } from './window.ts';
+
+export type OwnOptions = {
+  /** Offset of the VM's local time from UTC, for slots of the day and weekends. */
+  readonly utcOffsetMs?: number;
+  /** Longest horizon that will be asked for, in steps; 72 at 5 minutes, 24 hourly. */
+  readonly horizonSteps?: number;
+};
+
+/** Everything fitted; plain JSON. */
+type Body = {
+  readonly stepMs: number;
+  readonly members: Members;
+  readonly combinations: readonly Combination[];
+  readonly pool: readonly PoolNode[];
+  /** What the lags need of the past, so that a tick reads only the newest steps. */
+  readonly kept: { readonly start: number; readonly qps: readonly (number | null)[] };
+};
+
+/** Days of history that members are fitted on, days of honest errors kept, and days replayed at the start. */
+function spansInDays(stepMs: number): { window: number; pool: number; replay: number } {
+  return stepMs >= hourMs ? { window: 84, pool: 28, replay: 21 } : { window: 28, pool: 21, replay: 14 };
+}
+
+/** Steps ahead that have a model each; the steps between are interpolated. */
+export function nodesFor(stepMs: number, horizonSteps: number): number[] {
+  const all =
+    stepMs >= hourMs ? [1, 2, 3, 6, 12, 18, 24, 36, 48, 72] : [1, 3, 6, 12, 24, 48, 72, 144, 216, 288, 432, 576];
+  const nodes = all.filter((node) => node < horizonSteps);
+  return [...nodes, horizonSteps];
+}
+
+/** Every fourth target is kept at 5 minutes, each hourly. */
+function poolStride(perDay: number): number {
+  return perDay >= 96 ? Math.round(perDay / 72) : 1;
+}
+
+/**
+ * Umbra's own model ("R1"): six members (ridges on root, log and plain demand, a fast one, boosted residuals, boosted alone)
+ * per step ahead, combined by their honest past errors, with an error scale regressed on what is known at the
+ * origin and scaled empirical quantiles. Method: docs/foresight.md.
+ */
+export function ownModel(options: OwnOptions = {}): ForecastModel {
+  const { utcOffsetMs = 0 } = options;
+  return {
+    name: 'umbra',
+    historySteps: (stepMs) => ({
+      least: 3 * stepsPerDay(stepMs),
+      useful: spansInDays(stepMs).window * stepsPerDay(stepMs),
+    }),
+
+    fit(history: DemandSeries, previous?: ModelState): ModelState | Unfit {
+      const { stepMs } = history;
+      const perDay = stepsPerDay(stepMs);
+      const least = 3 * perDay;
+      if (history.qps.length < least || knownSteps(history.qps) < least * 0.75) {
+        const days = (knownSteps(history.qps) / perDay).toFixed(1);
+        return { kind: 'unfit', why: `umbra needs 3 days of history, ${days} days are known` };
+      }
+      const spans = spansInDays(stepMs);
+      const nodes = nodesFor(stepMs, options.horizonSteps ?? (stepMs >= hourMs ? 24 : 72));
+      const fitAt = (end: number): Members => {
+        const window = windowBefore(history, end, spans.window * perDay, perDay, utcOffsetMs);
+        return fitMembers(window, nodes, perDay, Math.floor((history.start + end * stepMs) / stepMs) % 1_000_003);
+      };
+      const count = history.qps.length;
+      let pool: PoolNode[] = nodes.map(() => emptyPoolNode());
+      const carried = carriedFrom(previous, history, nodes);
+      if (carried !== undefined) {
+        pool = carried.body.pool.map((node) => structuredCopy(node));
+        collectErrors(pool, carried.body.members, history, carried.at, count, perDay, utcOffsetMs);
+      } else {
+        const replays = Math.min(spans.replay, Math.floor((count - 2 * perDay) / perDay));
+        for (let back = replays; back >= 1; back -= 1) {
+          const at = count - back * perDay;
+          collectErrors(pool, fitAt(at), history, at, at + perDay, perDay, utcOffsetMs);
+        }
+      }
+      const newestAt = Math.floor(history.start / stepMs) + count - 1;
+      pool = pool.map((node) => trimmed(node, newestAt - spans.pool * perDay));
+      if (pool.some((node) => node.at.length < 12)) {
+        return { kind: 'unfit', why: 'umbra has too few honest errors: most of the last days are missing' };
+      }
+      const offset = Math.floor(utcOffsetMs / stepMs) + 7 * perDay;
+      const combinations = pool.map((node) => fitCombination(node, perDay, offset, newestAt));
+      const members = fitAt(count);
+      const kept = newest(history, firstOrigin(members.shape) + 12 + 2 * perDay);
+      const body: Body = {
+        stepMs,
+        members,
+        combinations,
+        pool,
+        kept: { start: kept.start, qps: kept.qps.map((value) => (Number.isFinite(value) ? value : null)) },
+      };
+      return { model: 'umbra', version: 1, fittedAt: endOf(history), body };
+    },
+
+    predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
+      const body = state.body as Body;
+      const series = joined(body.kept, recent, firstOrigin(body.members.shape) + 12);
+      return predictFrom(body, series, horizonSteps, utcOffsetMs);
+    },
+  };
+}
+
+function predictFrom(body: Body, series: DemandSeries, horizonSteps: number, utcOffsetMs: number): QuantileForecast {
+  const { members, combinations, stepMs } = body;
+  const perDay = members.shape.perDay;
+  const window = prepareWindow(series.qps, series.start, stepMs, perDay, utcOffsetMs);
+  const scales = makeScales(window, members.shape, members.s0);
+  const t = series.qps.length - 1;
+  const facts = {
+    volatility: volatilities(scales, perDay, t - 12 * perDay, t)[t]!,
+    ...originMeans(scales, members.shape, t),
+  };
+  const out = new Float64Array(memberNames.length);
+  const atNodes = members.nodes.map((h, node) => {
+    forecastMembers(members, scales, t, node, out);
+    return distribute(combinations[node]!, out, facts, (window.first + t + h) % perDay, perDay).quantiles;
+  });
+  const last = window.y[t]!;
+  const values = quantileLevels.map(() => new Array<number>(horizonSteps).fill(0));
+  let right = 0;
+  for (let step = 1; step <= horizonSteps; step += 1) {
+    while (right < members.nodes.length - 1 && members.nodes[right]! < step) right += 1;
+    const left = Math.max(0, right - 1);
+    const gap = members.nodes[right]! - members.nodes[left]!;
+    const share = gap > 0 ? Math.min(1, (step - members.nodes[left]!) / gap) : 1;
+    const here = quantileLevels.map((_, level) => {
+      const low = atNodes[left]![level]!;
+      const root = Math.max(0, low + (atNodes[right]![level]! - low) * share);
+      return root * root;
+    });
+    tidyQuantiles(here, last).forEach((value, level) => (values[level]![step - 1] = value));
+  }
+  return { model: 'umbra', start: endOf(series), stepMs, values };
+}
+
+function windowBefore(history: DemandSeries, end: number, steps: number, perDay: number, utcOffsetMs: number): Window {
+  const part = before(history, end, Math.min(end, steps));
+  return prepareWindow(part.qps, part.start, part.stepMs, perDay, utcOffsetMs);
+}
+
+/** Log of an EWMA of |dz[t] - 0.5 dz[t-P]| on the root scale, for t in `from..to`. */
+function volatilities({ root }: Scales, perDay: number, from: number, to: number): Float64Array {
+  const alpha = perDay >= 96 ? 1 / 24 : 1 / 12;
+  const { z } = root;
+  const out = new Float64Array(z.length);
+  let level = NaN;
+  for (let t = Math.max(perDay + 1, from); t <= to; t += 1) {
+    const change = Math.abs(z[t]! - z[t - 1]! - 0.5 * (z[t - perDay]! - z[t - perDay - 1]!));
+    level = Number.isNaN(level) ? change : level + alpha * (change - level);
+    out[t] = Math.log(level + 1e-6);
+  }
+  return out;
+}
+
+/** Lets `members`, fitted on steps before `fittedTo`, forecast the targets in `fittedTo..to`, and stores what they said. */
+function collectErrors(
+  pool: readonly PoolNode[],
+  members: Members,
+  history: DemandSeries,
+  fittedTo: number,
+  to: number,
+  perDay: number,
+  utcOffsetMs: number,
+): void {
+  const steps = firstOrigin(members.shape) + members.nodes.at(-1)! + 2 * perDay + (to - fittedTo);
+  const part = before(history, to, Math.min(to, steps));
+  const window = prepareWindow(part.qps, part.start, part.stepMs, perDay, utcOffsetMs);
+  const scales = makeScales(window, members.shape, members.s0);
+  const shift = to - part.qps.length;
+  const volatility = volatilities(scales, perDay, 0, part.qps.length - 1);
+  const least = firstOrigin(members.shape);
+  const out = new Float64Array(memberNames.length);
+  const epochSteps = Math.floor(part.start / part.stepMs);
+  const stride = poolStride(perDay);
+  for (let target = fittedTo - shift; target < part.qps.length; target += 1) {
+    if ((epochSteps + target) % stride !== 0 || window.teaches[target] === 0) continue;
+    members.nodes.forEach((h, node) => {
+      const t = target - h;
+      if (t < Math.max(least, perDay + 1) || window.teaches[t] === 0) return;
+      forecastMembers(members, scales, t, node, out);
+      const means = originMeans(scales, members.shape, t);
+      const rows = pool[node]!;
+      rows.at.push(epochSteps + target);
+      rows.actual.push(scales.root.z[target]!);
+      for (let member = 0; member < out.length; member += 1) rows.members[member]!.push(out[member]!);
+      rows.volatility.push(volatility[t]!);
+      rows.short.push(means.short);
+      rows.day.push(means.day);
+    });
+  }
+}
+
+/** The previous state, when its pool may go on: same steps and nodes, and no more than three days old. */
+function carriedFrom(
+  previous: ModelState | undefined,
+  history: DemandSeries,
+  nodes: readonly number[],
+): { body: Body; at: number } | undefined {
+  if (previous?.model !== 'umbra' || previous.version !== 1) return undefined;
+  const body = previous.body as Body;
+  const at = Math.round((previous.fittedAt - history.start) / history.stepMs);
+  const perDay = stepsPerDay(history.stepMs);
+  const fits = body.stepMs === history.stepMs && body.members.nodes.join() === nodes.join();
+  const shapeNow = lagShape(perDay, history.qps.length);
+  if (!fits || at < firstOrigin(body.members.shape) || at > history.qps.length || history.qps.length - at > 3 * perDay)
+    return undefined;
+  return shapeNow.perDay === body.members.shape.perDay ? { body, at } : undefined;
+}
+
+function structuredCopy(node: PoolNode): PoolNode {
+  return {
+    at: [...node.at],
+    actual: [...node.actual],
+    members: node.members.map((column) => [...column]),
+    volatility: [...node.volatility],
+    short: [...node.short],
+    day: [...node.day],
+  };
+}
+
+/** The kept past followed by the recent steps; recent wins where they overlap. */
+function joined(kept: Body['kept'], recent: DemandSeries, need: number): DemandSeries {
+  if (recent.qps.length >= need) return newest(recent, need + 12);
+  const gap = Math.round((recent.start - kept.start) / recent.stepMs);
+  if (gap < 0) return recent;
+  const past: number[] = kept.qps.slice(0, gap).map((value) => value ?? NaN);
+  while (past.length < gap) past.push(NaN);
+  return newest({ start: kept.start, stepMs: recent.stepMs, qps: [...past, ...recent.qps] }, need + 12);
+}

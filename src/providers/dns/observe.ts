@@ -1,0 +1,71 @@
+import { ask } from './client.ts';
+import { rcodeName } from './message.ts';
+import { canonicalName, MalformedMessage } from './name.ts';
+import { claimName, parseClaim } from './ownership.ts';
+import { addressOf, recordType, textOf } from './record.ts';
+import { presentServer, TransportError } from './transport.ts';
+import type { ClaimFound } from './ownership.ts';
+import type { ReceivedMessage } from './message.ts';
+import type { ResourceRecord } from './record.ts';
+import type { ExchangeOptions, ServerAddress } from './transport.ts';
+import type { DnsServerView } from '../../ports/name-server.ts';
+
+/** A server answered, but not with what an authoritative server of the zone would say. */
+export class UnusableAnswer extends Error {
+  constructor(server: ServerAddress, name: string, why: string) {
+    super(`${presentServer(server)}: asked for ${name}: ${why}`);
+    this.name = 'UnusableAnswer';
+  }
+}
+
+function recordsOf(server: ServerAddress, name: string, type: number, reply: ReceivedMessage): ResourceRecord[] {
+  const rcode = rcodeName(reply.rcode);
+  if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') throw new UnusableAnswer(server, name, rcode);
+  if (!reply.authoritative) throw new UnusableAnswer(server, name, 'the server has no authority for the zone');
+  const wanted = canonicalName(name);
+  return reply.answers.filter((record) => record.type === type && canonicalName(record.name) === wanted);
+}
+
+/** The records of one type at a name on one server. @throws TransportError, UnusableAnswer */
+async function recordsAt(
+  server: ServerAddress,
+  name: string,
+  type: number,
+  options: ExchangeOptions,
+): Promise<ResourceRecord[]> {
+  return recordsOf(server, name, type, await ask(server, name, type, options));
+}
+
+/** Addresses in a fixed order, so that sets can be compared as lists. */
+async function addressesAt(server: ServerAddress, name: string, options: ExchangeOptions) {
+  const [a, aaaa] = await Promise.all([
+    recordsAt(server, name, recordType.A, options),
+    recordsAt(server, name, recordType.AAAA, options),
+  ]);
+  return { a: a.map(addressOf).sort(), aaaa: aaaa.map(addressOf).sort() };
+}
+
+/** The claim of a name on one server. @throws TransportError, UnusableAnswer */
+export async function claimAt(server: ServerAddress, name: string, options: ExchangeOptions): Promise<ClaimFound> {
+  const records = await recordsAt(server, claimName(name), recordType.TXT, options);
+  return parseClaim(records.map(textOf));
+}
+
+/** Whether anything can be published at a name: it has addresses now, or nothing was found at it. @throws as above */
+export async function hasAddresses(server: ServerAddress, name: string, options: ExchangeOptions): Promise<boolean> {
+  const { a, aaaa } = await addressesAt(server, name, options);
+  return a.length + aaaa.length > 0;
+}
+
+/** What one server answers for a name. A dead or lame server is a view with an error, not a rejection. */
+export async function viewOf(server: ServerAddress, name: string, options: ExchangeOptions): Promise<DnsServerView> {
+  try {
+    const [addresses, claim] = await Promise.all([addressesAt(server, name, options), claimAt(server, name, options)]);
+    return { server: presentServer(server), ...addresses, ...(typeof claim === 'object' ? claim : {}) };
+  } catch (error) {
+    const known =
+      error instanceof TransportError || error instanceof UnusableAnswer || error instanceof MalformedMessage;
+    if (!known || (error instanceof TransportError && error.fault === 'aborted')) throw error;
+    return { server: presentServer(server), a: [], aaaa: [], error: error.message };
+  }
+}

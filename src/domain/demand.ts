@@ -12,6 +12,8 @@ export type DemandCount = {
   readonly answers: number;
   /** Answers after the duplicate window and the per-source cap. */
   readonly deduplicated: number;
+  /** The part of `deduplicated` from sources known for a while or proven by TCP; all of it when left out. */
+  readonly established?: number;
   /** Cache-gap estimate of client queries per second behind resolvers; NaN is sent as null. */
   readonly estimatedQps: number | null;
   /** Distinct client subnets (HyperLogLog). */
@@ -36,6 +38,12 @@ export type EdgeBucket = {
   readonly dropped: number;
   readonly late: number;
   readonly undecodable: number;
+  /** 0..1: what the collector itself took in, by connected time and by its own shedding; 1 when left out. */
+  readonly intake?: number;
+  /** Whole frames the collector set aside unread because it could not keep up. */
+  readonly shed?: number;
+  /** Responses about names of no hosted VM: one bounded bucket for all of them. */
+  readonly unknownNames?: number;
 };
 
 /** Written as one transaction; (edge, epoch, seq) makes a repeat harmless. */

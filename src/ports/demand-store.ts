@@ -1,8 +1,8 @@
 import type { DemandBatch, DemandSeries } from '../domain/demand.ts';
 import type { EpochMs } from '../domain/time.ts';
 
-/** Which of the three measures kept side by side is read. */
-export type DemandMeasure = 'answers' | 'deduplicated' | 'estimated';
+/** Which of the measures kept side by side is read; `established` is the part of `deduplicated` from known sources. */
+export type DemandMeasure = 'answers' | 'deduplicated' | 'estimated' | 'established';
 
 export type DemandQuery = {
   readonly hostedVmId: string;
@@ -12,6 +12,8 @@ export type DemandQuery = {
   readonly stepMs: number;
   /** `deduplicated` unless told. */
   readonly measure?: DemandMeasure;
+  /** Fills in what a silent edge would have seen, by its mean of the quarter of an hour before. For display, never for decisions. */
+  readonly imputed?: boolean;
 };
 
 export type EdgeStatus = {

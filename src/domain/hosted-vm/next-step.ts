@@ -1,0 +1,124 @@
+import type { AskedCommand } from '../commands.ts';
+import type { HostedVmState, Move, Phase } from '../hosted-vm.ts';
+import type { Instance } from '../instance.ts';
+import type { EpochMs } from '../time.ts';
+import { hourMs, minuteMs } from '../time.ts';
+import type { ServingTrouble } from './evidence.ts';
+import { returned, servingTrouble, verdictFor } from './evidence.ts';
+import { standbyDueAt } from './standby.ts';
+import { wishesToTell } from './wishes.ts';
+
+/** Work that runs beside the story; each at most once at a time. */
+export type SideWork = 'evaluate' | 'project' | 'fence' | 'reconcile';
+
+/** What the story does next. Asked again after every step and every message. */
+export type Step =
+  | { readonly kind: 'adopt' }
+  | { readonly kind: 'obey'; readonly order: AskedCommand }
+  | { readonly kind: 'switch'; readonly phase: Phase & { kind: 'failing-over' }; readonly move: Move }
+  | { readonly kind: 'look-again'; readonly trouble: ServingTrouble }
+  | { readonly kind: 'recovered' }
+  | { readonly kind: 'look-before-promotion'; readonly phase: Phase & { kind: 'probation' } }
+  | { readonly kind: 'promote'; readonly phase: Phase & { kind: 'promoting' } }
+  | { readonly kind: 'tell' }
+  | { readonly kind: 'match-plan' }
+  | { readonly kind: 'ask-tokens' }
+  | { readonly kind: 'fence'; readonly instance: Instance }
+  | { readonly kind: 'evaluate' }
+  | { readonly kind: 'reconcile' }
+  | { readonly kind: 'let-go' }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'wait'; readonly until: EpochMs; readonly why: string };
+
+/** Tokens not granted after this are asked for again. */
+const tokensAgainMs = 5 * minuteMs;
+
+/**
+ * One list, safest first: a pause stops everything but commands; a move that was decided is finished; operators come
+ * before findings, findings before probation, and all of them before the keeping of shadows and the reading of forecasts.
+ */
+export function nextStep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step {
+  const { phase } = state;
+  if (phase.kind === 'retired') return nextOfRetired(state, busy);
+  if (phase.kind === 'failing-over' && phase.move !== undefined && state.paused === null) {
+    if (now >= state.lookAgainAt) return { kind: 'switch', phase, move: phase.move };
+    return wait(state.lookAgainAt, 'another try');
+  }
+  const order = state.asked[0];
+  if (order !== undefined) return { kind: 'obey', order };
+  if (state.paused !== null) {
+    return wishesToTell(state).length > 0 ? { kind: 'tell' } : wait(now + hourMs, 'paused: waits for resume');
+  }
+  if (phase.kind === 'adopting') {
+    return now >= state.lookAgainAt ? { kind: 'adopt' } : wait(state.lookAgainAt, 'another try to adopt');
+  }
+  if (phase.kind === 'promoting') return { kind: 'promote', phase };
+  return (
+    findings(state, now) ??
+    (phase.kind === 'probation' && now >= phase.endsAt
+      ? ({ kind: 'look-before-promotion', phase } as const)
+      : undefined) ??
+    upkeep(state, now, busy) ??
+    waitFor(state, now, busy)
+  );
+}
+
+function nextOfRetired(state: HostedVmState, busy: ReadonlySet<SideWork>): Step {
+  if (wishesToTell(state).length > 0) return { kind: 'tell' };
+  if (state.generation !== null) return { kind: 'let-go' };
+  if (busy.size > 0) return wait(Infinity, 'work beside the story to end');
+  const going = state.instances.some(({ id }) => state.told[id]?.goal.kind === 'deleted');
+  return going ? wait(Infinity, 'its shadows to be deleted') : { kind: 'end' };
+}
+
+function findings(state: HostedVmState, now: EpochMs): Step | undefined {
+  const trouble = servingTrouble(state);
+  if (trouble !== undefined) {
+    return now >= state.lookAgainAt || state.detectedAt === null ? { kind: 'look-again', trouble } : undefined;
+  }
+  // `unknown` is no recovery: a blind monitor freezes things as they are.
+  const well = state.serving.every((id) => verdictFor(state, id).finding === 'healthy');
+  return state.detectedAt !== null && well ? { kind: 'recovered' } : undefined;
+}
+
+function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step | undefined {
+  if (wishesToTell(state).length > 0) return { kind: 'tell' };
+  if ((standbyDueAt(state) ?? Infinity) <= now) return { kind: 'match-plan' };
+  const back = returned(state);
+  if (back !== undefined && !busy.has('fence') && state.generation !== null) return { kind: 'fence', instance: back };
+  if (wantsTokens(state) && now >= (state.tokensAskedAt ?? -Infinity) + tokensAgainMs) return { kind: 'ask-tokens' };
+  if (now >= state.nextEvaluationAt && !busy.has('evaluate')) return { kind: 'evaluate' };
+  if (state.generation !== null && now >= state.nextReconcileAt && !busy.has('reconcile')) return { kind: 'reconcile' };
+  return undefined;
+}
+
+function wantsTokens(state: HostedVmState): boolean {
+  return state.failoverTokens === 0 && state.spec.policy.mode !== 'observe';
+}
+
+function waitFor(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step {
+  const { phase } = state;
+  const ends: { until: EpochMs; why: string }[] = [];
+  if (phase.kind === 'probation') ends.push({ until: phase.endsAt, why: 'the end of probation' });
+  if (servingTrouble(state) !== undefined) ends.push({ until: state.lookAgainAt, why: 'another look at the trouble' });
+  if (!busy.has('evaluate')) ends.push({ until: state.nextEvaluationAt, why: 'the next evaluation' });
+  if (!busy.has('reconcile') && state.generation !== null) {
+    ends.push({ until: state.nextReconcileAt, why: 'the next comparison with Proxmox and DNS' });
+  }
+  const standbyAt = standbyDueAt(state);
+  if (standbyAt !== undefined) ends.push({ until: standbyAt, why: 'the standby plan' });
+  if (wantsTokens(state)) ends.push({ until: (state.tokensAskedAt ?? now) + tokensAgainMs, why: 'failover tokens' });
+  ends.sort((left, right) => left.until - right.until);
+  const first = ends[0];
+  return first === undefined ? wait(now + hourMs, 'news') : wait(first.until, `news, or ${first.why}`);
+}
+
+function wait(until: EpochMs, why: string): Step {
+  return { kind: 'wait', until, why };
+}
+
+/** No move, no promotion and no unanswered order: a good moment to continue as new. */
+export function isQuiet(state: HostedVmState): boolean {
+  const { kind } = state.phase;
+  return state.asked.length === 0 && kind !== 'failing-over' && kind !== 'promoting' && kind !== 'retired';
+}

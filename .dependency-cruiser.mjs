@@ -14,6 +14,7 @@ export default {
     layer('providers', ['domain/', 'ports/', 'planning/forecast/']),
     layer('activities', ['domain/', 'ports/', 'planning/']),
     layer('inventory', ['domain/']),
+    layer('foresight', ['domain/', 'planning/', 'ports/']),
     layer('collector', ['domain/', 'ports/', 'inventory/']),
     layer('monitor', ['domain/', 'ports/']),
     layer('web', ['domain/']),

@@ -224,18 +224,40 @@ function aloneFeatures(row: Float64Array, start: number, shape: LagShape, stepOf
   return features;
 }
 
-/** The six forecasts at origin `t` for node number `node`, on the root scale, in the order of `memberNames`. */
-export function forecastMembers(members: Members, scales: Scales, t: number, node: number, out: Float64Array): void {
+/** A step between two nodes: both neighbours and how far it is towards the right one. */
+export type Between = { readonly left: number; readonly right: number; readonly share: number };
+
+/** Where step `h` lies among the nodes; beyond the last one it takes the last. */
+export function between(nodes: readonly number[], h: number): Between {
+  let right = 0;
+  while (right < nodes.length - 1 && nodes[right]! < h) right += 1;
+  const left = Math.max(0, right - 1);
+  const gap = nodes[right]! - nodes[left]!;
+  return { left, right, share: gap > 0 ? Math.min(1, (h - nodes[left]!) / gap) : 1 };
+}
+
+function linearBetween(models: readonly Linear[], { left, right, share }: Between, row: Float64Array): number {
+  const high = linearAt(models[right]!, row);
+  if (share === 1) return high;
+  const low = linearAt(models[left]!, row);
+  return low + (high - low) * share;
+}
+
+/**
+ * The six forecasts of step `t + h` at origin `t`, on the root scale, in the order of `memberNames`. Between nodes the
+ * neighbours' models are asked about the step itself, and their answers interpolated: so the daily pattern keeps its curve.
+ */
+export function forecastMembers(members: Members, scales: Scales, t: number, h: number, out: Float64Array): void {
   const { shape, s0 } = members;
-  const h = members.nodes[node]!;
+  const place = between(members.nodes, h);
   const row = new Float64Array(rowWidth(shape));
   const clip = (value: number, cap: Cap): number => Math.min(cap.high, Math.max(cap.low, value));
   writeRow(scales.log, shape, t, h, row, 0);
-  const log = clip(linearAt(members.ridgeLog[node]!, row), members.capLog);
+  const log = clip(linearBetween(members.ridgeLog, place, row), members.capLog);
   writeRow(scales.plain, shape, t, h, row, 0);
-  const plain = clip(linearAt(members.ridgePlain[node]!, row), members.capPlain);
+  const plain = clip(linearBetween(members.ridgePlain, place, row), members.capPlain);
   writeRow(scales.root, shape, t, h, row, 0);
-  const linear = linearAt(members.ridgeRoot[node]!, row);
+  const linear = linearBetween(members.ridgeRoot, place, row);
   const stepOfWeek = scales.root.first + t + h;
   const corrected = linear + boostedAt(members.boostedResidual, residualFeatures(row, 0, shape, stepOfWeek, h, linear));
   const alone = row[yesterdayColumn]! + boostedAt(members.boostedAlone, aloneFeatures(row, 0, shape, stepOfWeek, h));
@@ -243,7 +265,7 @@ export function forecastMembers(members: Members, scales: Scales, t: number, nod
   out[1] = clip(corrected, members.capRoot);
   out[2] = Math.sqrt(Math.max(0, s0 * (Math.exp(log) - 1)));
   out[3] = Math.sqrt(Math.max(0, plain));
-  out[4] = clip(linearAt(members.ridgeFast[node]!, row), members.capRoot);
+  out[4] = clip(linearBetween(members.ridgeFast, place, row), members.capRoot);
   out[5] = clip(alone, members.capRoot);
 }
 

@@ -7,7 +7,7 @@ import { tidyQuantiles } from '../quantiles.ts';
 import { distribute, fitCombination } from './combination.ts';
 import type { Combination } from './combination.ts';
 import { firstOrigin, lagShape } from './lags.ts';
-import { fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
+import { between, fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
 import { emptyPoolNode, trimmed } from './pool.ts';
 import type { PoolNode } from './pool.ts';
@@ -127,24 +127,16 @@ function predictFrom(body: Body, series: DemandSeries, horizonSteps: number, utc
     ...originMeans(scales, members.shape, t),
   };
   const out = new Float64Array(memberNames.length);
-  const atNodes = members.nodes.map((h, node) => {
-    forecastMembers(members, scales, t, node, out);
-    return distribute(combinations[node]!, out, facts, (window.first + t + h) % perDay, perDay).quantiles;
-  });
   const last = window.y[t]!;
   const values = quantileLevels.map(() => new Array<number>(horizonSteps).fill(0));
-  let right = 0;
-  for (let step = 1; step <= horizonSteps; step += 1) {
-    while (right < members.nodes.length - 1 && members.nodes[right]! < step) right += 1;
-    const left = Math.max(0, right - 1);
-    const gap = members.nodes[right]! - members.nodes[left]!;
-    const share = gap > 0 ? Math.min(1, (step - members.nodes[left]!) / gap) : 1;
-    const here = quantileLevels.map((_, level) => {
-      const low = atNodes[left]![level]!;
-      const root = Math.max(0, low + (atNodes[right]![level]! - low) * share);
-      return root * root;
-    });
-    tidyQuantiles(here, last).forEach((value, level) => (values[level]![step - 1] = value));
+  for (let h = 1; h <= horizonSteps; h += 1) {
+    const { left, right, share } = between(members.nodes, h);
+    forecastMembers(members, scales, t, h, out);
+    const slot = (window.first + t + h) % perDay;
+    const high = distribute(combinations[right]!, out, facts, slot, perDay).quantiles;
+    const low = share < 1 ? distribute(combinations[left]!, out, facts, slot, perDay).quantiles : high;
+    const here = high.map((value, level) => Math.max(0, low[level]! + (value - low[level]!) * share) ** 2);
+    tidyQuantiles(here, last).forEach((value, level) => (values[level]![h - 1] = value));
   }
   return { model: 'umbra', start: endOf(series), stepMs, values };
 }
@@ -193,7 +185,7 @@ function collectErrors(
     members.nodes.forEach((h, node) => {
       const t = target - h;
       if (t < Math.max(least, perDay + 1) || window.teaches[t] === 0) return;
-      forecastMembers(members, scales, t, node, out);
+      forecastMembers(members, scales, t, h, out);
       const means = originMeans(scales, members.shape, t);
       const rows = pool[node]!;
       rows.at.push(epochSteps + target);

@@ -1,16 +1,18 @@
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, isIPv6 } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { startDnstapSender } from './dnstap-sender.ts';
 import { decodeMessage, encodeMessage, opcode, rcodeNumber, replyTo } from './message.ts';
 import { canonicalName, MalformedMessage } from './name.ts';
 import { recordClass, recordType } from './record.ts';
-import { zoneRecords } from './start-records.ts';
+import { masterFile, parseMasterFile, zoneRecords } from './start-records.ts';
 import { signMessage, tsigAlgorithms, TsigError, tsigOf, verifyMessage } from './tsig.ts';
 import { createZone } from './zone.ts';
 import type { DnstapTarget } from './dnstap-sender.ts';
 import type { Message, RcodeName, ReceivedMessage } from './message.ts';
+import type { ResourceRecord } from './record.ts';
 import type { StartRecord } from './start-records.ts';
 import type { TsigAlgorithm, TsigFault, TsigKey } from './tsig.ts';
 import type { Zone } from './zone.ts';
@@ -24,6 +26,8 @@ export type EmbeddedOptions = {
   readonly records: readonly StartRecord[];
   readonly dnstap?: DnstapTarget;
   readonly identity?: string;
+  /** Keeps the zone over restarts: read at the start if it is there, written before a change is acknowledged. */
+  readonly file?: string;
   readonly now?: () => number;
 };
 
@@ -52,7 +56,10 @@ const largestUdpBytes = 1_232;
  */
 export async function startEmbeddedNameServer(options: EmbeddedOptions): Promise<EmbeddedNameServer> {
   const now = options.now ?? Date.now;
-  const zone = createZone(options.zone, zoneRecords(options.zone, options.records));
+  const zone = createZone(options.zone, storedRecords(options.file) ?? zoneRecords(options.zone, options.records));
+  const store = (): void => {
+    if (options.file !== undefined) writeWhole(options.file, masterFile(zone.records()));
+  };
   const dnstap = options.dnstap && startDnstapSender(options.dnstap, options.identity ?? 'embedded');
   const counts = { queries: 0, updates: 0, malformed: 0 };
   const connections = new Set<Socket>();
@@ -70,7 +77,7 @@ export async function startEmbeddedNameServer(options: EmbeddedOptions): Promise
     if (request.response) return undefined;
     if (request.opcode === opcode.UPDATE) {
       counts.updates += 1;
-      return answerUpdate(zone, options.key, bytes, request, now());
+      return answerUpdate(zone, options.key, bytes, request, now(), store);
     }
     if (request.opcode !== opcode.QUERY) return encodeMessage(replyTo(request, 'NOTIMP'));
     counts.queries += 1;
@@ -112,6 +119,16 @@ export async function startEmbeddedNameServer(options: EmbeddedOptions): Promise
       ]);
     },
   };
+}
+
+function storedRecords(file: string | undefined): ResourceRecord[] | undefined {
+  return file === undefined || !existsSync(file) ? undefined : parseMasterFile(readFileSync(file, 'utf8'));
+}
+
+/** Half a zone is never found: the new file takes the old one's place when it is complete. */
+function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
 }
 
 /** Reads messages with their length in front, one after the other. */
@@ -187,7 +204,14 @@ function answerQuery(zone: Zone, request: ReceivedMessage, overTcp: boolean): Bu
 }
 
 /** RFC 2136 3.1-3.4 behind RFC 8945 5: no change without a valid signature, and every answer to a signed message is signed. */
-function answerUpdate(zone: Zone, key: TsigKey, bytes: Buffer, request: ReceivedMessage, nowMs: number): Buffer {
+function answerUpdate(
+  zone: Zone,
+  key: TsigKey,
+  bytes: Buffer,
+  request: ReceivedMessage,
+  nowMs: number,
+  store: () => void,
+): Buffer {
   const nowSeconds = Math.floor(nowMs / 1_000);
   let signature;
   try {
@@ -202,7 +226,9 @@ function answerUpdate(zone: Zone, key: TsigKey, bytes: Buffer, request: Received
     signMessage(encodeMessage(replyTo(request, rcode)), key, nowSeconds, { requestMac: signature.mac }).bytes;
   if (question?.type !== recordType.SOA || request.questions.length !== 1) return reply('FORMERR');
   if (canonicalName(question.name) !== zone.origin) return reply('NOTAUTH');
-  return reply(zone.update(request.answers, request.authorities));
+  const rcode = zone.update(request.answers, request.authorities);
+  if (rcode === 'NOERROR') store();
+  return reply(rcode);
 }
 
 function answerUnverified(key: TsigKey, request: ReceivedMessage, fault: TsigFault, nowSeconds: number): Buffer {

@@ -18,7 +18,9 @@ export function asProviderError(attempt: Attempt, error: unknown): unknown {
   if (error instanceof TransportError && error.fault !== 'aborted') {
     return failure(attempt, 'transient', error.message, error);
   }
-  if (error instanceof UnusableAnswer) return failure(attempt, 'transient', error.message, error);
+  if (error instanceof UnusableAnswer) {
+    return failure(attempt, error.lasting ? 'permanent' : 'transient', error.message, error);
+  }
   if (error instanceof MalformedMessage) return failure(attempt, 'transient', error.message, error);
   if (error instanceof InvalidName || error instanceof RangeError) {
     return failure(attempt, 'invalid', error.message, error);

@@ -12,16 +12,23 @@ import type { DnsServerView } from '../../ports/name-server.ts';
 
 /** A server answered, but not with what an authoritative server of the zone would say. */
 export class UnusableAnswer extends Error {
-  constructor(server: ServerAddress, name: string, why: string) {
+  /** The server is not set up for this zone: asking again will not help. */
+  readonly lasting: boolean;
+  constructor(server: ServerAddress, name: string, why: string, lasting: boolean) {
     super(`${presentServer(server)}: asked for ${name}: ${why}`);
     this.name = 'UnusableAnswer';
+    this.lasting = lasting;
   }
 }
 
 function recordsOf(server: ServerAddress, name: string, type: number, reply: ReceivedMessage): ResourceRecord[] {
   const rcode = rcodeName(reply.rcode);
-  if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') throw new UnusableAnswer(server, name, rcode);
-  if (!reply.authoritative) throw new UnusableAnswer(server, name, 'the server has no authority for the zone');
+  if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') {
+    throw new UnusableAnswer(server, name, rcode, rcode !== 'SERVFAIL');
+  }
+  if (!reply.authoritative) {
+    throw new UnusableAnswer(server, name, 'the server has no authority for the zone', true);
+  }
   const wanted = canonicalName(name);
   return reply.answers.filter((record) => record.type === type && canonicalName(record.name) === wanted);
 }

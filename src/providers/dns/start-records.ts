@@ -53,11 +53,25 @@ export function zoneRecords(zone: string, records: readonly StartRecord[]): Reso
   ];
 }
 
-/** The same zone as a master file (RFC 1035 5); the data in the generic form of RFC 3597, which needs no quoting. */
-export function zoneFile(zone: string, records: readonly StartRecord[]): string {
-  const lines = zoneRecords(zone, records).map((record) => {
+/** Records as a master file (RFC 1035 5); the data in the generic form of RFC 3597, which needs no quoting. */
+export function masterFile(records: readonly ResourceRecord[]): string {
+  const lines = records.map((record) => {
     const generic = `\\# ${record.data.length} ${record.data.toString('hex')}`;
     return `${record.name}. ${record.ttl} IN TYPE${record.type} ${generic}`;
   });
   return `${lines.join('\n')}\n`;
+}
+
+/** Reads what `masterFile` has written, not master files in general. @throws Error naming the line */
+export function parseMasterFile(text: string): ResourceRecord[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line, i) => {
+      const match = /^(\S*)\. (\d+) IN TYPE(\d+) \\# (\d+) ([0-9a-f]*)$/.exec(line);
+      const data = Buffer.from(match?.[5] ?? '', 'hex');
+      if (match === null || data.length !== Number(match[4])) throw new Error(`line ${i + 1} of the zone is broken`);
+      const [, name = '', ttl, type] = match;
+      return { name, type: Number(type), class: recordClass.IN, ttl: Number(ttl), data };
+    });
 }

@@ -17,6 +17,7 @@ export type Lookup = {
 export type Zone = {
   readonly origin: string;
   lookup(name: string, type: number): Lookup;
+  records(): ResourceRecord[];
   /** Carries out an UPDATE (RFC 2136 3) as a whole or not at all. */
   update(prerequisites: readonly ResourceRecord[], updates: readonly ResourceRecord[]): RcodeName;
 };
@@ -28,9 +29,9 @@ const fixedLength: Readonly<Record<number, number>> = { [recordType.A]: 4, [reco
 
 const serialSpace = 2 ** 32;
 
-export function createZone(origin: string, records: readonly ResourceRecord[]): Zone {
+export function createZone(origin: string, start: readonly ResourceRecord[]): Zone {
   const apex = canonicalName(origin);
-  let names = namesOf(records);
+  let names = namesOf(start);
   let existing = withAncestors(names, apex);
 
   function soa(): ResourceRecord[] {
@@ -79,7 +80,10 @@ export function createZone(origin: string, records: readonly ResourceRecord[]): 
     return 'NOERROR';
   }
 
-  return { origin: apex, lookup, update };
+  const records = () =>
+    [...names].flatMap(([name, sets]) => [...sets].flatMap(([type, set]) => recordsOf(name, type, set)));
+
+  return { origin: apex, lookup, records, update };
 }
 
 function namesOf(records: readonly ResourceRecord[]): Names {

@@ -49,11 +49,40 @@ export type NodeView = {
   readonly cpu: number;
 };
 
+/** One storage on one node. */
+export type StorageView = {
+  readonly storage: string;
+  readonly node: string;
+  /** The same volumes are seen from every node. */
+  readonly shared: boolean;
+  readonly available: boolean;
+  /** Holds disks of guests. */
+  readonly images: boolean;
+  readonly totalMiB?: number;
+  readonly usedMiB?: number;
+};
+
 export type ClusterView = {
   readonly at: EpochMs;
   readonly quorate: boolean;
   readonly nodes: readonly NodeView[];
   readonly guests: readonly GuestView[];
+  readonly storages?: readonly StorageView[];
+};
+
+/**
+ * What of its source's identity a shadow has, field by field. The address is always its own. New machine-id and host
+ * keys come from cloud-init, which sees a new instance because name and address differ; the template's machine-id must
+ * be empty. Keeping host keys needs a vendor snippet with `ssh_deletekeys: false` on a storage of the cluster.
+ */
+export type IdentityPolicy = {
+  readonly hostname: 'own' | 'same';
+  /** `same` only for a source that never runs again beside the shadow. */
+  readonly mac: 'new' | 'same';
+  readonly machineId: 'new' | 'same';
+  readonly sshHostKeys: 'new' | 'same';
+  /** `local:snippets/umbra-vendor.yaml`: cloud-init vendor data that carries out what is `same`. */
+  readonly vendorSnippet?: string;
 };
 
 /** Everything a shadow is made from. Complete before the first call, so that any step may be repeated. */
@@ -75,9 +104,22 @@ export type ShadowSpec = {
   readonly address6?: string;
   /** `<instance id>:<HMAC>`, rides in the SMBIOS serial for heartbeats. */
   readonly heartbeatSerial?: string;
+  readonly identity?: Partial<IdentityPolicy>;
+  /** The disk is grown to this absolute size; never shrunk. */
+  readonly disk?: { readonly drive: string; readonly sizeGiB: number };
 };
 
-export type Fence = { readonly fenced: boolean; readonly proof: string };
+export type Fence = {
+  readonly fenced: boolean;
+  readonly proof: string;
+  /** Not stopped yet, but its network links are down: it serves nobody, though it may still write to its disk. */
+  readonly isolated?: boolean;
+};
+
+/** What the guest agent says. `frozen`: its file systems are held for a backup; it is not hung. */
+export type AgentView =
+  | { readonly kind: 'ready'; readonly frozen: boolean; readonly addresses: readonly string[] }
+  | { readonly kind: 'silent'; readonly why: string };
 
 /** A difference between primary and shadow that matters to whoever relies on `identical`. */
 export type ConfigDrift = { readonly key: string; readonly primary: string; readonly shadow: string };
@@ -114,7 +156,11 @@ export interface Hypervisor {
   /** Deletes only a guest whose marker says retired and names this hosted VM, and that is stopped. Gone already is success. */
   ensureDeleted(ref: GuestRef, marker: Marker, beat: () => void, signal?: AbortSignal): Promise<void>;
   configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
-  checkRights(signal?: AbortSignal): Promise<RightsFinding[]>;
+  /** @param guests VMIDs of primaries outside the pool, checked one by one */
+  checkRights(signal?: AbortSignal, guests?: readonly number[]): Promise<RightsFinding[]>;
+  observeAgent?(ref: GuestRef, signal?: AbortSignal): Promise<AgentView>;
+  /** Ends the connections. */
+  close?(): Promise<void>;
 }
 
 export type WarmthCost = { readonly warmth: Warmth; readonly memoryMiB: number; readonly cores: number };

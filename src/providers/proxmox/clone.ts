@@ -1,0 +1,182 @@
+import type { GuestView, ShadowSpec } from '../../ports/hypervisor.ts';
+import type { CloneParameters } from './calls.ts';
+import { isFailure, ProxmoxError } from './errors.ts';
+import { sizeGiB, properties } from './guest-config.ts';
+import { live, observed } from './guest.ts';
+import { shadowConfig } from './identity.ts';
+import { describedAs, sameInstance } from './marker.ts';
+import type { Work } from './site.ts';
+import { finished } from './tasks.ts';
+import { ensureConfig, Patience } from './writing.ts';
+
+/*
+ * The protocol: look; adopt what is ours; clone into the one VMID that was leased for us; follow the task; look again.
+ * After an ambiguous answer nothing is assumed: we look until the call can no longer be carried out, then send it again
+ * with the same VMID. A clone that is carried out late can only become our guest under our VMID.
+ */
+
+/** How often a VMID may be refused as taken while nobody is seen to have it, before we believe that it is taken. */
+const unseenRefusals = 3;
+/** A lock `clone` without a running clone on its source's node: seen so often, it is a dead node's left-over. */
+const looksAtStaleLock = 4;
+
+/** @throws ProxmoxError exists when somebody else has the VMID */
+export async function ensureShadow(work: Work, spec: ShadowSpec): Promise<GuestView> {
+  await ensureCloned(work, spec);
+  const source = spec.identity === undefined ? undefined : await observed(work, spec.source.vmid);
+  await ensureConfig(work, spec.ref.vmid, (config) => shadowConfig(spec, config, source?.config));
+  await ensurePooled(work, spec);
+  await ensureDiskSize(work, spec);
+  return (await live(work, spec.ref)).view;
+}
+
+type Look = { readonly kind: 'absent' | 'cloning' | 'ours' } | { readonly kind: 'foreign'; readonly why: string };
+
+async function look(work: Work, spec: ShadowSpec): Promise<Look> {
+  // A leased VMID can only appear where we cloned from or to; elsewhere it is found through the cluster's list.
+  if (!work.lastNode.has(spec.ref.vmid)) work.lastNode.set(spec.ref.vmid, spec.node);
+  const found = await observed(work, spec.ref.vmid);
+  if (found === undefined) return { kind: 'absent' };
+  const { view } = found;
+  // While it is being cloned there is no marker yet: whose clone it is will be seen.
+  if (view.lock === 'clone' || view.lock === 'create') return { kind: 'cloning' };
+  const { marker } = view;
+  if (marker !== undefined && sameInstance(marker, spec.marker) && marker.operation === spec.marker.operation) {
+    return { kind: 'ours' };
+  }
+  const who =
+    marker === undefined ? 'no marker of ours' : `the marker of ${marker.hostedVmId}/${marker.n} (${marker.operation})`;
+  return { kind: 'foreign', why: `"${view.name}" on ${view.node} has ${who}` };
+}
+
+async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
+  const patience = new Patience(work);
+  let doubtfulSince: number | undefined;
+  let refusals = 0;
+  let staleLooks = 0;
+  for (;;) {
+    work.waiting.beat();
+    const seen = await look(work, spec);
+    if (seen.kind === 'ours') return;
+    if (seen.kind === 'foreign') throw taken(spec, seen.why);
+    if (seen.kind === 'cloning') {
+      staleLooks = (await cloneRuns(work, spec)) ? 0 : staleLooks + 1;
+      if (staleLooks >= looksAtStaleLock) throw staleLock(spec);
+      await work.waiting.pause(work.timing.lookMs);
+      continue;
+    }
+    if (doubtfulSince !== undefined && work.waiting.now() - doubtfulSince < work.timing.settleMs) {
+      await work.waiting.pause(work.timing.lookMs);
+      continue;
+    }
+    try {
+      await clone(work, spec);
+    } catch (error) {
+      if (isFailure(error, 'exists')) {
+        refusals += 1;
+        if (refusals >= unseenRefusals) throw taken(spec, 'Proxmox says so, though this token sees nobody with it');
+      }
+      if (isFailure(error, 'ambiguous')) doubtfulSince = work.waiting.now();
+      work.log.info({ vmid: spec.ref.vmid, source: spec.source.vmid }, `clone: looking again after: ${String(error)}`);
+      await patience.after(error, 'exists');
+    }
+  }
+}
+
+async function clone(work: Work, spec: ShadowSpec): Promise<void> {
+  const source = await live(work, { cluster: spec.ref.cluster, vmid: spec.source.vmid });
+  const from = source.view.node;
+  if (spec.source.snapshot === undefined && !source.view.template && source.view.power === 'running') {
+    work.log.warn(
+      { source: spec.source.vmid, node: from },
+      'cloning a running guest: its file systems are frozen for a moment if its agent allows it, and it cannot be changed meanwhile',
+    );
+  }
+  // A linked clone takes neither storage nor format: it lies where its base lies.
+  const full = spec.full || !source.view.template;
+  const parameters: CloneParameters = {
+    newid: spec.ref.vmid,
+    name: spec.name,
+    description: describedAs(spec.marker, source.config['description']),
+    full,
+    ...(spec.pool === undefined ? {} : { pool: spec.pool }),
+    ...(spec.source.snapshot === undefined ? {} : { snapname: spec.source.snapshot }),
+    ...(full && spec.storage !== undefined ? { storage: spec.storage } : {}),
+    ...(from === spec.node ? {} : { target: spec.node }),
+  };
+  const upid = await work.calls.clone(from, spec.source.vmid, parameters);
+  work.lastNode.delete(spec.ref.vmid);
+  const { warnings } = await finished(work.calls, upid, {
+    target: `VM ${spec.source.vmid} to ${spec.ref.vmid} on ${spec.node}`,
+    waiting: work.waiting,
+    log: work.log,
+  });
+  for (const text of warnings) work.log.warn({ vmid: spec.ref.vmid }, `clone: ${text}`);
+}
+
+/** True while Proxmox works on a clone of the source; when that cannot be asked, it may be. */
+async function cloneRuns(work: Work, spec: ShadowSpec): Promise<boolean> {
+  const from = work.lastNode.get(spec.source.vmid) ?? spec.node;
+  try {
+    return (await work.calls.tasksOf(from, spec.source.vmid, 'active')).some((task) => task.type === 'qmclone');
+  } catch (error) {
+    if (isFailure(error, 'transient', 'permission')) return true;
+    throw error;
+  }
+}
+
+/** Proxmox adds the clone to its pool last; a node that dies before leaves it outside. */
+async function ensurePooled(work: Work, spec: ShadowSpec): Promise<void> {
+  if (spec.pool === undefined) return;
+  const row = (await work.calls.guestResources()).find((one) => one.vmid === spec.ref.vmid);
+  if (row?.pool === spec.pool) return;
+  try {
+    await work.calls.addToPool(spec.pool, spec.ref.vmid);
+  } catch (error) {
+    // Already a member (the list may lag), or the write was carried out and its answer lost: the pool is rights, not truth.
+    if (error instanceof ProxmoxError && error.reason.includes('already')) return;
+    if (isFailure(error, 'ambiguous')) return;
+    throw error;
+  }
+}
+
+async function ensureDiskSize(work: Work, spec: ShadowSpec): Promise<void> {
+  if (spec.disk === undefined) return;
+  const { drive, sizeGiB: wanted } = spec.disk;
+  const patience = new Patience(work);
+  for (;;) {
+    const { view, config } = await live(work, spec.ref);
+    const has = sizeGiB(properties(config[drive] ?? '')['size']);
+    if (has !== undefined && has >= wanted) return;
+    try {
+      const upid = await work.calls.resize(view.node, spec.ref.vmid, drive, wanted);
+      if (upid !== null) {
+        const target = `${drive} of VM ${spec.ref.vmid} on ${view.node}`;
+        await finished(work.calls, upid, { target, waiting: work.waiting, log: work.log });
+      }
+    } catch (error) {
+      await patience.after(error);
+    }
+  }
+}
+
+function taken(spec: ShadowSpec, why: string): ProxmoxError {
+  return new ProxmoxError({
+    operation: 'clone',
+    target: `VM ${spec.source.vmid} to ${spec.ref.vmid}`,
+    failureClass: 'exists',
+    message: `VMID ${spec.ref.vmid} belongs to somebody else: ${why}. Is the VMID range in the inventory really private?`,
+  });
+}
+
+function staleLock(spec: ShadowSpec): ProxmoxError {
+  const { vmid } = spec.ref;
+  return new ProxmoxError({
+    operation: 'clone',
+    target: `VM ${spec.source.vmid} to ${vmid}`,
+    failureClass: 'permanent',
+    message:
+      `VM ${vmid} holds the lock "clone" and no clone runs: its node probably failed in the middle. ` +
+      `No API token may clear that lock; on the node: qm unlock ${vmid} && qm destroy ${vmid}`,
+  });
+}

@@ -1,0 +1,72 @@
+import type { GuestRef, GuestView, Marker } from '../../ports/hypervisor.ts';
+import { ProxmoxError } from './errors.ts';
+import { observed } from './guest.ts';
+import { isManaged } from './ha.ts';
+import { sameInstance } from './marker.ts';
+import type { Site, Work } from './site.ts';
+import { finished } from './tasks.ts';
+import { ensureConfig, Patience } from './writing.ts';
+
+/**
+ * Deletes a retired guest and its disks. What only Proxmox can tell is checked here, each time before anything is sent:
+ * the VMID, the marker, that it is stopped and that nobody works on it. What only the hosted VM knows (that it serves no
+ * answer, that its successor is well, that its disk was kept long enough) is checked by who calls.
+ */
+export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): Promise<void> {
+  const patience = new Patience(work);
+  for (;;) {
+    work.waiting.beat();
+    const found = await observed(work, ref.vmid);
+    if (found === undefined) {
+      work.lastNode.delete(ref.vmid);
+      return;
+    }
+    const { view } = found;
+    const objection = objectionTo(view, marker, work.spec.vmids);
+    if (objection !== undefined) throw refusal(view, objection);
+    try {
+      await ensureConfig(work, ref.vmid, (config) =>
+        config['protection'] === '1' ? { set: { protection: 0 } } : undefined,
+      );
+      // Volumes of this VMID that no configuration names can only be ours in our own range.
+      const upid = await work.calls.destroy(view.node, ref.vmid, inRange(ref.vmid, work.spec.vmids));
+      const target = `VM ${ref.vmid} on ${view.node}`;
+      const { warnings } = await finished(work.calls, upid, { target, waiting: work.waiting, log: work.log });
+      for (const text of warnings) work.log.warn({ vmid: ref.vmid }, `delete: a disk may be left over: ${text}`);
+    } catch (error) {
+      await patience.after(error, 'not-found');
+    }
+    // A VMID is only to be seen as gone after a look, never because a call said so.
+    work.lastNode.delete(ref.vmid);
+  }
+}
+
+/** Why this guest must not be deleted as the retired instance `marker`; undefined when nothing here speaks against it. */
+export function objectionTo(view: GuestView, marker: Marker, range: Site['spec']['vmids']): string | undefined {
+  const found = view.marker;
+  if (!view.nodeOnline) return undefined;
+  if (marker.role !== 'retired') return `the request names it as ${marker.role}, only retired ones are deleted`;
+  if (found === undefined) return 'it does not carry our marker';
+  if (!sameInstance(found, marker)) return `its marker says ${found.hostedVmId}/${found.n}`;
+  if (found.role !== 'retired' || found.retiredAt === undefined) return `its marker says ${found.role}`;
+  if (view.template) return 'it is a template';
+  if (!inRange(view.ref.vmid, range) && found.n !== 0) {
+    return `its VMID is outside ${range.from}-${range.to} and it was not adopted`;
+  }
+  if (isManaged(view.ha)) return `HA manages it (${view.ha ?? ''})`;
+  if (view.power !== 'stopped' && view.power !== 'suspended') return `it is ${view.power}`;
+  return undefined;
+}
+
+function inRange(vmid: number, range: Site['spec']['vmids']): boolean {
+  return vmid >= range.from && vmid <= range.to;
+}
+
+function refusal(view: GuestView, why: string): ProxmoxError {
+  return new ProxmoxError({
+    operation: 'delete',
+    target: `VM ${view.ref.vmid} on ${view.node}`,
+    failureClass: 'invalid',
+    message: `refused, nothing was changed: ${why}`,
+  });
+}

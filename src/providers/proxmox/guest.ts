@@ -1,0 +1,194 @@
+import type { GuestRef, GuestView, PowerState } from '../../ports/hypervisor.ts';
+import type { CurrentStatus, Resource } from './answers.ts';
+import { isFailure, ProxmoxError } from './errors.ts';
+import type { GuestConfig } from './guest-config.ts';
+import { memoryMiB, staticAddresses, storages, tagsOf, vcpus } from './guest-config.ts';
+import { readMarker } from './marker.ts';
+import type { Site } from './site.ts';
+
+/** A guest whose node answered, with the configuration the view was made from. */
+export type LiveGuest = { readonly view: GuestView; readonly config: GuestConfig };
+/** A guest on a node that is off: its view is the last one known. */
+export type Found = LiveGuest | { readonly view: GuestView; readonly config?: undefined };
+
+// Between finding a guest and asking its node it may be moved by somebody else; three times in a row is something else.
+const relocations = 3;
+
+/**
+ * Finds a guest wherever it is now.
+ * @returns undefined only when the cluster is quorate and nobody has this VMID
+ */
+export async function observed(site: Site, vmid: number): Promise<Found | undefined> {
+  for (let n = 0; n < relocations; n += 1) {
+    const node = site.lastNode.get(vmid) ?? (await located(site, vmid))?.node;
+    if (node === undefined) return undefined;
+    try {
+      return await asked(site, vmid, node);
+    } catch (error) {
+      if (isFailure(error, 'not-found')) {
+        site.lastNode.delete(vmid);
+      } else if (isFailure(error, 'transient')) {
+        const off = await onDeadNode(site, vmid, node);
+        if (off !== undefined) return off;
+        if (site.lastNode.get(vmid) === node) throw error;
+      } else {
+        throw error;
+      }
+    }
+  }
+  throw new ProxmoxError({
+    operation: 'find',
+    target: `VM ${vmid}`,
+    failureClass: 'transient',
+    message: `it was somewhere else each of ${relocations} times: it is being moved`,
+  });
+}
+
+/** As `observed`, for guests whose node must answer. @throws ProxmoxError not-found, or transient when its node is off */
+export async function live(site: Site, ref: GuestRef): Promise<LiveGuest> {
+  const found = await observed(site, ref.vmid);
+  if (found === undefined) {
+    throw new ProxmoxError({
+      operation: 'find',
+      target: `VM ${ref.vmid}`,
+      failureClass: 'not-found',
+      message: `no node of ${site.spec.name} has it`,
+    });
+  }
+  if (found.config === undefined) {
+    throw new ProxmoxError({
+      operation: 'reach',
+      target: `VM ${ref.vmid} on ${found.view.node}`,
+      failureClass: 'transient',
+      message: `node ${found.view.node} is off or out of reach`,
+    });
+  }
+  return found;
+}
+
+async function asked(site: Site, vmid: number, node: string): Promise<LiveGuest> {
+  const [status, config] = await Promise.all([site.calls.status(node, vmid), site.calls.config(node, vmid)]);
+  const view = guestView({ cluster: site.spec.name, vmid }, node, status, config);
+  site.lastNode.set(vmid, node);
+  site.lastView.set(vmid, view);
+  return { view, config };
+}
+
+/** The row of the cluster's list; undefined when truly nobody has the VMID. Remembers the node. */
+async function located(site: Site, vmid: number): Promise<{ node: string; row: Resource } | undefined> {
+  const row = (await site.calls.guestResources()).find((one) => one.vmid === vmid);
+  if (row?.node !== undefined) {
+    site.lastNode.set(vmid, row.node);
+    return { node: row.node, row };
+  }
+  site.lastNode.delete(vmid);
+  // The list silently leaves out what the token may not see, so absence is asked for by name.
+  if (!(await site.calls.vmidIsFree(vmid))) {
+    throw new ProxmoxError({
+      operation: 'find',
+      target: `VM ${vmid}`,
+      failureClass: 'permission',
+      message: `VMID ${vmid} is taken by a guest this token cannot see: it needs VM.Audit on /vms/${vmid} or on its pool`,
+    });
+  }
+  await requireQuorum(site);
+  site.lastView.delete(vmid);
+  return undefined;
+}
+
+async function requireQuorum(site: Site): Promise<void> {
+  const cluster = (await site.calls.clusterStatus()).find((row) => row.type === 'cluster');
+  // A single node that never joined a cluster has no such row, and decides alone.
+  if (cluster?.quorate !== false) return;
+  throw new ProxmoxError({
+    operation: 'observe',
+    target: 'cluster',
+    failureClass: 'quorum',
+    message: `the part of ${site.spec.name} that answers has no quorum; nothing it does not show can be believed absent`,
+  });
+}
+
+/** What is known of a guest whose node gave no answer; undefined when the node is up, so that the silence means something else. */
+async function onDeadNode(site: Site, vmid: number, node: string): Promise<Found | undefined> {
+  const found = await located(site, vmid);
+  if (found === undefined || found.node !== node) return undefined;
+  const member = (await site.calls.clusterStatus()).find((row) => row.type === 'node' && row.name === node);
+  if (member?.online !== false) return undefined;
+  return { view: rowView(site, found.row, false) };
+}
+
+/** A guest from the cluster's list. What the list does not have is taken from the last time its node answered. */
+export function rowView(site: Site, row: Resource, nodeOnline: boolean): GuestView {
+  const vmid = row.vmid ?? 0;
+  const before = site.lastView.get(vmid);
+  return {
+    ref: { cluster: site.spec.name, vmid },
+    node: row.node ?? before?.node ?? '',
+    nodeOnline,
+    name: row.name ?? before?.name ?? '',
+    // The list shows a dead node's guests as running for minutes.
+    power: nodeOnline ? listedPower(row) : 'unknown',
+    ...(row.lock === undefined || row.lock === '' ? {} : { lock: row.lock }),
+    ...(before?.marker === undefined ? {} : { marker: before.marker }),
+    template: row.template ?? before?.template ?? false,
+    cores: row.maxcpu ?? before?.cores ?? 0,
+    memoryMiB: row.maxmem === undefined ? (before?.memoryMiB ?? 0) : Math.round(row.maxmem / 1024 ** 2),
+    ...(row.cpu === undefined ? {} : { cpu: row.cpu }),
+    ...(row.mem === undefined || row.maxmem === undefined || row.maxmem === 0
+      ? {}
+      : { memoryUsed: row.mem / row.maxmem }),
+    ...(row.hastate === undefined || row.hastate === '' ? {} : { ha: row.hastate }),
+    storages: before?.storages ?? [],
+    tags: tagsOf(row.tags),
+    addresses: before?.addresses ?? [],
+  };
+}
+
+export function guestView(ref: GuestRef, node: string, status: CurrentStatus, config: GuestConfig): GuestView {
+  const lock = status.lock ?? config['lock'];
+  const marker = readMarker(config['description']);
+  return {
+    ref,
+    node,
+    nodeOnline: true,
+    name: config['name'] ?? status.name ?? '',
+    power: powerOf(status.status, status.qmpstatus, lock),
+    ...(lock === undefined ? {} : { lock }),
+    ...(marker === undefined ? {} : { marker }),
+    template: config['template'] === '1',
+    cores: vcpus(config),
+    memoryMiB: memoryMiB(config),
+    ...(status.cpu === undefined ? {} : { cpu: status.cpu }),
+    ...(status.mem === undefined || status.maxmem === undefined || status.maxmem === 0
+      ? {}
+      : { memoryUsed: status.mem / status.maxmem }),
+    ...(status.ha?.managed === true ? { ha: status.ha.state ?? 'managed' } : {}),
+    storages: storages(config),
+    tags: tagsOf(config['tags']),
+    addresses: staticAddresses(config),
+  };
+}
+
+/** `suspended` is a stopped guest whose memory lies on disk, under a lock of that name. */
+export function powerOf(status: string, qmpStatus: string | undefined, lock: string | undefined): PowerState {
+  if (status === 'stopped') return lock === 'suspended' ? 'suspended' : 'stopped';
+  if (status !== 'running') return 'unknown';
+  switch (qmpStatus) {
+    case undefined:
+    case 'running':
+      return 'running';
+    case 'paused':
+    case 'prelaunch':
+      return 'paused';
+    case 'suspended':
+      return 'suspended';
+    default:
+      // io-error, internal-error, guest-panicked: QEMU is there, the guest is not well.
+      return 'unknown';
+  }
+}
+
+function listedPower(row: Resource): PowerState {
+  const { status = 'unknown' } = row;
+  return status === 'stopped' ? powerOf('stopped', undefined, row.lock) : powerOf('running', status, row.lock);
+}

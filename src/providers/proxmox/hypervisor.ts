@@ -1,0 +1,91 @@
+import type { ClusterSpec } from '../../domain/inventory.ts';
+import type { GuestRef, Hypervisor } from '../../ports/hypervisor.ts';
+import { observeAgent } from './agent.ts';
+import { Calls } from './calls.ts';
+import { ensureShadow } from './clone.ts';
+import { ClusterObserver } from './cluster-view.ts';
+import { ensureDeleted } from './deletion.ts';
+import { configDrift } from './drift.ts';
+import { ProxmoxEngine } from './engine.ts';
+import { ensureFenced } from './fence.ts';
+import { live, observed } from './guest.ts';
+import type { ProxmoxLog } from './log.ts';
+import { ensureMarked } from './marking.ts';
+import { ensurePower } from './power.ts';
+import { findings } from './rights.ts';
+import type { Site, Timing } from './site.ts';
+import { defaultTiming, work } from './site.ts';
+import type { Trust } from './tls.ts';
+import { parseToken } from './token.ts';
+import type { Deadlines } from './transport.ts';
+
+export type ProxmoxOptions = {
+  readonly cluster: Pick<ClusterSpec, 'name' | 'endpoints' | 'fingerprint' | 'vmids' | 'pool' | 'storage'>;
+  /** Content of the token file; read again every few seconds, so that a rotated token needs no restart. */
+  readonly token: () => Promise<string>;
+  /** PEM of the CA, when the cluster names one. */
+  readonly ca?: string;
+  readonly log: ProxmoxLog;
+  readonly deadlines?: Partial<Deadlines>;
+  readonly timing?: Partial<Timing>;
+};
+
+const noBeat = (): void => undefined;
+
+/** One Proxmox VE cluster, by its API and a token. @throws Error when fingerprint or endpoints cannot be understood */
+export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close(): Promise<void> } {
+  const { cluster, log } = options;
+  const trust: Trust = {
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(cluster.fingerprint === undefined ? {} : { fingerprint: cluster.fingerprint }),
+  };
+  const engine = new ProxmoxEngine({
+    endpoints: cluster.endpoints,
+    trust,
+    token: options.token,
+    log,
+    ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
+  });
+  const site: Site = {
+    spec: cluster,
+    calls: new Calls(engine),
+    log,
+    timing: { ...defaultTiming, ...options.timing },
+    lastNode: new Map(),
+    lastView: new Map(),
+  };
+  const observer = new ClusterObserver(site);
+  const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, noBeat, signal), ref)).config;
+
+  return {
+    observeCluster: async (signal) => await observer.observe(work(site, noBeat, signal), Date.now()),
+    observeGuest: async (ref, signal) => (await observed(work(site, noBeat, signal, { urgent: true }), ref.vmid))?.view,
+    ensureShadow: async (spec, beat, signal) => await ensureShadow(work(site, beat, signal), spec),
+    ensurePower: async (ref, wanted, beat, signal) =>
+      await ensurePower(work(site, beat, signal, { urgent: true }), ref, wanted),
+    ensureFenced: async (ref, beat, signal) => await ensureFenced(work(site, beat, signal, { urgent: true }), ref),
+    ensureMarked: async (ref, marker, how, signal) => await ensureMarked(work(site, noBeat, signal), ref, marker, how),
+    ensureDeleted: async (ref, marker, beat, signal) => await ensureDeleted(work(site, beat, signal), ref, marker),
+    configDrift: async (primary, shadow, signal) => {
+      const [a, b] = await Promise.all([configOf(primary, signal), configOf(shadow, signal)]);
+      return configDrift(a, b);
+    },
+    checkRights: async (signal, guests = []) => {
+      const { calls } = work(site, noBeat, signal);
+      const [version, permissions] = await Promise.all([calls.version(), calls.permissions()]);
+      return findings(
+        {
+          version: version.version,
+          tokenId: parseToken(await options.token()).id,
+          pool: cluster.pool,
+          storage: cluster.storage,
+          guests,
+          usesHa: false,
+        },
+        permissions,
+      );
+    },
+    observeAgent: async (ref, signal) => await observeAgent(work(site, noBeat, signal), ref),
+    close: async () => await engine.close(),
+  };
+}

@@ -1,0 +1,58 @@
+import type { ClusterSpec } from '../../domain/inventory.ts';
+import type { GuestView } from '../../ports/hypervisor.ts';
+import type { Calls } from './calls.ts';
+import type { ProxmoxLog } from './log.ts';
+import type { Waiting } from './waiting.ts';
+import { waiting } from './waiting.ts';
+
+/** Waits of the provider; shorter in tests. */
+export type Timing = {
+  /** After an ambiguous write nothing is re-sent for so long: the call may still be carried out (Proxmox gives up at 30 s). */
+  readonly settleMs: number;
+  /** Between two looks at something that changes by itself. */
+  readonly lookMs: number;
+  /** Locks of others (backup, storage) are waited for so long before the caller hears of them. */
+  readonly lockedMs: number;
+  /** A power change, without the graceful shutdown's own timeout. */
+  readonly powerMs: number;
+  /** HA carries out a request in rounds of 10 s and may wait for a lock first. */
+  readonly haMs: number;
+  readonly shutdownSeconds: number;
+};
+
+export const defaultTiming: Timing = {
+  settleMs: 36_000,
+  lookMs: 1_500,
+  lockedMs: 15 * 60_000,
+  powerMs: 120_000,
+  haMs: 180_000,
+  shutdownSeconds: 60,
+};
+
+/** One cluster as the provider knows it; shared by all calls. */
+export type Site = {
+  readonly spec: Pick<ClusterSpec, 'name' | 'vmids' | 'pool' | 'storage'>;
+  readonly calls: Calls;
+  readonly log: ProxmoxLog;
+  readonly timing: Timing;
+  /** Where a guest was seen last: asked first, never trusted. */
+  readonly lastNode: Map<number, string>;
+  /** What a guest looked like when its node still answered. */
+  readonly lastView: Map<number, GuestView>;
+};
+
+/** One operation on a site: its calls can be given up, its waits tell the worker that it is alive. */
+export type Work = Site & { readonly waiting: Waiting };
+
+export function work(
+  site: Site,
+  beat: () => void,
+  signal: AbortSignal | undefined,
+  options: { readonly urgent?: boolean } = {},
+): Work {
+  const calls = site.calls.with({
+    ...(signal === undefined ? {} : { signal }),
+    ...(options.urgent === true ? { urgent: true } : {}),
+  });
+  return { ...site, calls, waiting: waiting(beat, signal) };
+}

@@ -35,6 +35,10 @@ export type LeaseGrant = {
   readonly node: string;
   readonly storage?: string;
   readonly full: boolean;
+  /** Where to clone from: the requested source, or a template of the same name on the granted node. */
+  readonly source?: { readonly vmid: number; readonly snapshot?: string };
+  /** A rule that could not be kept, and why: a one-node cluster has no other node. */
+  readonly relaxed?: Reason;
   /** Leases that are never confirmed end here. */
   readonly expiresAt: EpochMs;
 };
@@ -53,9 +57,30 @@ export type CloneRequest = {
   readonly instance: InstanceId;
 };
 export type CloneTurn = { readonly requestId: string };
+/** `shadowVm` -> `cluster`, signal `cloneDone`, whether it went well or not: its place is free again. */
+export type CloneDone = CloneTurn & { readonly failed?: boolean };
+
+/** `sweep` -> `cluster`, signal `adoptLease`: a guest that carries our marker and that no lease covers. */
+export type AdoptedLease = {
+  readonly instance: InstanceId;
+  readonly hostedVmId: string;
+  readonly vmid: number;
+  readonly address: string;
+  readonly node: string;
+  readonly role: 'primary' | 'shadow' | 'retired';
+  readonly warmth: Warmth;
+  readonly cores: number;
+  readonly memoryMiB: number;
+};
 
 /** `hostedVm` -> `cluster`, signal `requestFailoverTokens`, ahead of need; answered by `failoverTokens`. */
-export type TokenRequest = { readonly requestId: string; readonly replyTo: string; readonly hostedVmId: string };
+export type TokenRequest = {
+  readonly requestId: string;
+  readonly replyTo: string;
+  readonly hostedVmId: string;
+  /** Asked in the middle of a failover, not ahead of one: may draw on what is kept back for the fleet. */
+  readonly needed?: boolean;
+};
 export type TokenGrant = {
   readonly requestId: string;
   readonly tokens: number;

@@ -22,7 +22,12 @@ export type ClusterSpec = {
   };
   readonly pool?: string;
   readonly storage?: string;
-  readonly budget: { readonly maxShadows: number; readonly maxMemoryMiB: number };
+  readonly budget: {
+    readonly maxShadows: number;
+    readonly maxMemoryMiB: number;
+    /** Memory held over time: at most so many GiB-hours in each window, counted from midnight UTC for whole days. */
+    readonly memoryTime?: { readonly maxGiBHours: number; readonly windowMs: number };
+  };
   /** Clones running at once on one storage. */
   readonly clonesPerStorage: number;
   /** A freed VMID or address is not given out again for this long. */

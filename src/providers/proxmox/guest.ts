@@ -111,7 +111,7 @@ async function requireQuorum(site: Site): Promise<void> {
 /** What is known of a guest whose node gave no answer; undefined when the node is up, so that the silence means something else. */
 async function onDeadNode(site: Site, vmid: number, node: string): Promise<Found | undefined> {
   const found = await located(site, vmid);
-  if (found === undefined || found.node !== node) return undefined;
+  if (found?.node !== node) return undefined;
   const member = (await site.calls.clusterStatus()).find((row) => row.type === 'node' && row.name === node);
   if (member?.online !== false) return undefined;
   return { view: rowView(site, found.row, false) };

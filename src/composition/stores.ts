@@ -1,0 +1,58 @@
+import type { DemandStore } from '../ports/demand-store.ts';
+import type { EventLog } from '../ports/event-log.ts';
+import type { HeartbeatStore, InventoryStore, Registry } from '../ports/registry.ts';
+import { openDemandStore } from '../providers/postgres/demand.ts';
+import { createEventLog } from '../providers/postgres/events.ts';
+import { createHeartbeatStore } from '../providers/postgres/heartbeats.ts';
+import { createInventoryStore } from '../providers/postgres/inventory.ts';
+import { migrate } from '../providers/postgres/migrate.ts';
+import { openSql } from '../providers/postgres/pool.ts';
+import type { NotifyingSql } from '../providers/postgres/pool.ts';
+import { createRegistry } from '../providers/postgres/registry.ts';
+
+export type Stores = {
+  readonly sql: NotifyingSql;
+  readonly registry: Registry;
+  readonly inventory: InventoryStore;
+  readonly heartbeats: HeartbeatStore;
+  readonly demand: DemandStore;
+  readonly events: EventLog;
+};
+
+/** Opens the store without asking it anything: it may be away when a process starts. */
+export function openStores(postgresUrl: string): Stores {
+  const sql = openSql(postgresUrl);
+  return {
+    sql,
+    registry: createRegistry(sql),
+    inventory: createInventoryStore(sql),
+    heartbeats: createHeartbeatStore(sql),
+    demand: openDemandStore(sql),
+    events: createEventLog(sql),
+  };
+}
+
+const retryMs = 1_000;
+
+/** Brings the schema up to date; waits while the store is away, saying so once. Safe in every process: under one lock. */
+export async function migrateWhenThere(
+  sql: NotifyingSql,
+  log: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  let said = false;
+  for (;;) {
+    try {
+      const done = await migrate(sql);
+      if (done.length > 0) log(`store: schema brought up to date by ${done.join(', ')}`);
+      return;
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      const away = (error as { failureClass?: string }).failureClass === 'transient';
+      if (!away) throw error;
+      if (!said) log(`store: ${error instanceof Error ? error.message : String(error)}; waiting for it`);
+      said = true;
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import type { HostedVmView } from '../../domain/view.ts';
+import { formatCount, formatQps } from '../text/numbers.ts';
+import { servingOf } from '../text/instances.ts';
+import { Age } from './time.tsx';
+
+/** Demand against the capacity that serves now, with the predicted p90 as a tick. The full width is the larger of both. */
+export function DemandBar({ view }: { readonly view: HostedVmView }) {
+  const { evaluation } = view;
+  if (evaluation === null) return <span class="quiet">not evaluated yet</span>;
+  const capacity = servingOf(view).reduce((sum, instance) => sum + instance.capacityQps, 0) || view.capacityQps;
+  const demand = evaluation.demandQps;
+  const p90 = evaluation.peak?.p90 ?? null;
+  const full = Math.max(capacity, demand ?? 0, p90 ?? 0) * 1.02;
+  const x = (qps: number): number => (qps / full) * 100;
+  const over = demand !== null && demand > capacity;
+  const words = `${formatQps(demand)} of ${formatQps(capacity)}${p90 === null ? '' : `, predicted p90 ${formatQps(p90)}`}`;
+  return (
+    <div class="demand">
+      <svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={words}>
+        <rect class="bar-room" x="0" y="2" width={x(capacity)} height="6" />
+        {demand === null ? null : (
+          <rect class={over ? 'bar-over' : 'bar-demand'} x="0" y="2" width={x(demand)} height="6" />
+        )}
+        <rect class="bar-capacity" x={x(capacity) - 0.4} y="0" width="0.8" height="10" />
+        {p90 === null ? null : <rect class="bar-tick" x={x(p90) - 0.5} y="0" width="1" height="10" />}
+      </svg>
+      <span class="figures">
+        {demand === null ? 'no data' : formatCount(demand)} / {formatQps(capacity)}
+        {p90 === null ? '' : `, p90 ${formatCount(p90)}`} <Age at={evaluation.at} everyMs={evaluation.nextInMs} />
+      </span>
+    </div>
+  );
+}

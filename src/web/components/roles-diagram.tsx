@@ -1,0 +1,66 @@
+import type { Instance } from '../../domain/instance.ts';
+import type { HostedVmView } from '../../domain/view.ts';
+import { formatTier, instanceWords, servingOf } from '../text/instances.ts';
+import { formatQps } from '../text/numbers.ts';
+import { When } from './time.tsx';
+
+/** The names on the left, what they answer with in the middle, what stands ready behind. */
+export function RolesDiagram({ view }: { readonly view: HostedVmView }) {
+  const serving = servingOf(view);
+  const others = view.instances.filter((each) => !serving.includes(each) && each.state.kind !== 'deleted');
+  return (
+    <section aria-labelledby="roles">
+      <h2 id="roles">Who serves, who stands ready</h2>
+      <div class="roles">
+        <ul class="names" aria-label="Names">
+          {view.names.map((name) => (
+            <li key={name}>{name}</li>
+          ))}
+          <li class="quiet">
+            {view.generation === null ? 'not adopted in DNS yet' : `DNS generation ${view.generation}`}
+          </li>
+        </ul>
+        <span class="arrow" aria-hidden="true" />
+        <ul class="instances" aria-label="Serving now">
+          {serving.map((each) => (
+            <InstanceBox key={each.id} instance={each} serving />
+          ))}
+          {serving.length === 0 ? <li class="quiet">nobody is known to serve</li> : null}
+        </ul>
+        <span class="arrow behind" aria-hidden="true" />
+        <ul class="instances" aria-label="Standing ready, or on their way out">
+          {others.map((each) => (
+            <InstanceBox key={each.id} instance={each} serving={false} />
+          ))}
+          {others.length === 0 ? <li class="quiet">no shadow</li> : null}
+        </ul>
+      </div>
+    </section>
+  );
+}
+
+function InstanceBox({ instance, serving }: { readonly instance: Instance; readonly serving: boolean }) {
+  const { state } = instance;
+  const where = [
+    instance.address ?? 'no address yet',
+    instance.node === undefined ? 'no node yet' : `on ${instance.node}`,
+    instance.vmid === undefined ? undefined : `VMID ${instance.vmid}`,
+  ];
+  return (
+    <li class={`instance role-${instance.role} ${serving ? 'is-serving' : ''} is-${state.kind}`}>
+      <strong>{instance.id}</strong> <span>{instance.role}</span>
+      <div>
+        {formatTier(instance.tier)}, {formatQps(instance.capacityQps)}, {serving ? 'serving' : instanceWords(instance)}{' '}
+        since <When at={state.since} />
+      </div>
+      <div class="quiet">{where.filter((each) => each !== undefined).join(', ')}</div>
+      {state.kind === 'failed' ? <div class="why">{state.why.text}</div> : null}
+      {state.kind === 'fenced' ? <div class="quiet">proof: {state.proof}</div> : null}
+      {state.kind === 'retired' ? (
+        <div class="quiet">
+          disk deleted <When at={state.deleteAt} />
+        </div>
+      ) : null}
+    </li>
+  );
+}

@@ -1,0 +1,52 @@
+import type { UmbraEvent } from '../../domain/event.ts';
+import type { EpochMs } from '../../domain/time.ts';
+import type { DemandAnswer } from '../api/wire.ts';
+import { missingSpans, onOneTimeLine } from '../plot/model.ts';
+import type { PlotModel } from '../plot/model.ts';
+import { formatQps } from './numbers.ts';
+
+/** Places of the quantiles in a forecast's `values`. */
+const p10 = 0;
+const p50 = 1;
+const p90 = 2;
+const p99 = 4;
+
+/** Kinds of events worth a mark among thousands of buckets; the timeline has them all. */
+const warnings = ['fail', 'danger', 'silent', 'overload', 'fenced', 'refused', 'needs-human'];
+
+/** Demand, the forecast's band, capacity and what happened meanwhile. */
+export function demandPlot(answer: DemandAnswer, events: readonly UmbraEvent[], now: EpochMs): PlotModel {
+  const { demand, forecast, capacityQps } = answer;
+  const past = { times: demand.qps.map((_, index) => demand.start + index * demand.stepMs), values: demand.qps };
+  const quantile = (level: number) => ({
+    times: forecast?.values[level]?.map((_, index) => forecast.start + index * forecast.stepMs) ?? [],
+    values: forecast?.values[level] ?? [],
+  });
+  const { times, values } = onOneTimeLine([past, quantile(p10), quantile(p50), quantile(p90), quantile(p99)]);
+  const start = times[0] ?? now;
+  const end = times.at(-1) ?? now;
+  return {
+    title: `Demand, forecast${forecast === null ? ' (none yet)' : ` by ${forecast.model}`} and capacity, queries per second`,
+    times,
+    series: [
+      { label: 'Demand', tone: 'demand', stroke: 'thick', values: values[0]! },
+      { label: 'p10', tone: 'outlook', stroke: 'none', values: values[1]! },
+      { label: 'p50', tone: 'forecast', stroke: 'dashed', values: values[2]! },
+      { label: 'p90', tone: 'outlook', stroke: 'none', values: values[3]! },
+      { label: 'p99', tone: 'forecast', stroke: 'thin', values: values[4]! },
+      { label: 'Capacity', tone: 'capacity', stroke: 'thick', values: times.map(() => capacityQps) },
+    ],
+    bands: [{ upper: 3, lower: 1, tone: 'band' }],
+    marks: events
+      .filter((event) => event.at >= start && event.at <= end)
+      .map((event) => ({
+        at: event.at,
+        label: `${event.kind}: ${event.reason.text}`,
+        tone: warnings.some((word) => event.kind.includes(word)) ? 'warning' : 'note',
+      })),
+    now: end > now ? now : null,
+    missing: missingSpans(demand.start, demand.stepMs, demand.qps),
+    reach: capacityQps,
+    format: (value) => formatQps(value),
+  };
+}

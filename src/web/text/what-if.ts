@@ -1,0 +1,72 @@
+import type { Instance } from '../../domain/instance.ts';
+import type { HostedVmView } from '../../domain/view.ts';
+import { counted } from './numbers.ts';
+import { servingOf, shadowsOf } from './instances.ts';
+
+/** What becomes of one hosted VM when a node dies now. */
+export type NodeLoss = {
+  readonly id: string;
+  readonly lost: readonly Instance[];
+  /** Who would carry it: instances that serve elsewhere already, or the best warm shadow elsewhere. */
+  readonly carriers: readonly Instance[];
+  readonly carriesQps: number;
+  /** Predicted p90, or demand where there is no forecast; null when neither is known. */
+  readonly needsQps: number | null;
+  readonly fits: boolean;
+};
+
+/** Nodes that serve or shadow something, by name. */
+export function nodesOf(views: readonly HostedVmView[]): string[] {
+  const nodes = views.flatMap((view) => view.instances.filter(isPresent).map((instance) => instance.node));
+  return [...new Set(nodes.filter((node) => node !== undefined))].sort((a, b) =>
+    a.localeCompare(b, undefined, { numeric: true }),
+  );
+}
+
+/** Every hosted VM that loses a serving instance with `node`, those that do not fit first. */
+export function lossOf(node: string, views: readonly HostedVmView[]): NodeLoss[] {
+  return views
+    .filter((view) => view.state !== 'retired')
+    .flatMap((view) => {
+      const serving = servingOf(view);
+      const lost = serving.filter((instance) => instance.node === node);
+      if (lost.length === 0) return [];
+      const stillServing = serving.filter((instance) => instance.node !== node);
+      const ready = shadowsOf(view).filter((shadow) => shadow.state.kind === 'warm' && shadow.node !== node);
+      const best = ready.sort((a, b) => b.capacityQps - a.capacityQps).slice(0, 1);
+      const carriers = [...stillServing, ...best];
+      const carriesQps = carriers.reduce((sum, instance) => sum + instance.capacityQps, 0);
+      const needsQps = view.evaluation?.peak?.p90 ?? view.evaluation?.demandQps ?? null;
+      return [
+        {
+          id: view.id,
+          lost,
+          carriers,
+          carriesQps,
+          needsQps,
+          fits: carriers.length > 0 && carriesQps >= (needsQps ?? 0),
+        },
+      ];
+    })
+    .sort((a, b) => Number(a.fits) - Number(b.fits) || a.id.localeCompare(b.id));
+}
+
+/** If a node dies now, who fits? */
+export function capacitySentence(views: readonly HostedVmView[]): string {
+  const nodes = nodesOf(views);
+  if (nodes.length === 0) return 'No hosted VM is known to run on a node yet.';
+  const bad = nodes
+    .map((node) => ({ node, unfit: lossOf(node, views).filter((loss) => !loss.fits) }))
+    .filter(({ unfit }) => unfit.length > 0);
+  if (bad.length === 0)
+    return `Any one of ${counted(nodes.length, 'node')} can die now: everything it serves fits on warm shadows elsewhere.`;
+  const worst = bad.sort((a, b) => b.unfit.length - a.unfit.length)[0]!;
+  const names = worst.unfit.slice(0, 3).map((loss) => loss.id);
+  const more = worst.unfit.length > names.length ? ` and ${worst.unfit.length - names.length} more` : '';
+  const others = bad.length > 1 ? ` ${counted(bad.length - 1, 'other node')} would leave somebody without, too.` : '';
+  return `If ${worst.node} dies now, ${names.join(', ')}${more} ${worst.unfit.length === 1 ? 'does' : 'do'} not fit elsewhere.${others}`;
+}
+
+function isPresent(instance: Instance): boolean {
+  return !['deleted', 'retired', 'failed'].includes(instance.state.kind);
+}

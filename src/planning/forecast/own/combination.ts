@@ -120,7 +120,7 @@ export function fitCombination(pool: PoolNode, perDay: number, first: number, ne
   }
   const scale = fitRidge(
     { count, width: scaleWidth, values, targets: logs, weights: ages },
-    0.3 + 30 / Math.max(1, count),
+    0.1 + 10 / Math.max(1, count),
     0,
   );
 

@@ -83,7 +83,9 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
         pool = carried.body.pool.map((node) => structuredCopy(node));
         collectErrors(pool, carried.body.members, history, carried.at, count, perDay, utcOffsetMs);
       } else {
-        const replays = Math.min(spans.replay, Math.floor((count - 2 * perDay) / perDay));
+        // Fits on less than four days are so poor that their errors mislead; a short history has no choice.
+        const reserve = Math.min(4 * perDay, Math.max(2 * perDay, count - 2 * perDay));
+        const replays = Math.min(spans.replay, Math.floor((count - reserve) / perDay));
         for (let back = replays; back >= 1; back -= 1) {
           const at = count - back * perDay;
           collectErrors(pool, fitAt(at), history, at, at + perDay, perDay, utcOffsetMs);

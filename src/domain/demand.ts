@@ -8,6 +8,8 @@ export type DemandCount = {
   readonly hostedVmId: string;
   /** Start of the bucket, a multiple of `bucketMs`. */
   readonly at: EpochMs;
+  /** More than one bucket in one count: a collector whose spool was full. Spread evenly over the batch's buckets in it. */
+  readonly spanMs?: number;
   /** Answers as they were sent. */
   readonly answers: number;
   /** Answers after the duplicate window and the per-source cap. */

@@ -49,7 +49,7 @@ function whyOf(state: HostedVmState): string[] {
 }
 
 function waitsForOf(state: HostedVmState, now: EpochMs): string[] {
-  const step = nextStep(state, now, new Set(['evaluate', 'project', 'fence', 'reconcile']));
+  const step = nextStep(state, now, new Set(['evaluate', 'project', 'reconcile']));
   const waits: string[] = [];
   if (state.paused !== null) waits.push('resume');
   if (state.phase.kind === 'probation') {

@@ -1,4 +1,4 @@
-import type { Instance, InstanceId, Warmth } from './instance.ts';
+import type { Instance, Warmth } from './instance.ts';
 import type { HostedVmSpec } from './policy.ts';
 import type { Reason } from './reason.ts';
 import type { EpochMs } from './time.ts';
@@ -23,8 +23,8 @@ export type InstanceWish = {
   readonly reason: Reason;
 };
 
-/** `shadowVm` -> `hostedVm`, signal `instanceChanged`. Lower or equal `seq` of the same instance is old news. */
-export type InstanceNews = { readonly instance: Instance; readonly seq: number };
+/** `shadowVm` -> `hostedVm`, signal `instanceChanged`. */
+export type InstanceNews = { readonly instance: Instance };
 
 /** Start of a `shadowVm` workflow; `state` is what an earlier run carries over. */
 export type ShadowVmInput = {
@@ -41,8 +41,6 @@ export type ShadowVmInput = {
 /** What a `shadowVm` carries over continue-as-new, beside its input. */
 export type ShadowVmCarried = {
   readonly schemaVersion: 1;
-  readonly seq: number;
-  readonly leaseAttempts: number;
+  /** The goal that had been reached, as JSON. */
+  readonly reached: string;
 };
-
-export type InstanceWishes = Readonly<Record<InstanceId, InstanceWish>>;

@@ -130,3 +130,13 @@ export function withFenced(state: HostedVmState, id: InstanceId, proof: string, 
   const reason: Reason = { code: 'fenced', text: `${nameOf(instance)} cannot serve any more: ${proof}` };
   return withEvent(next, now, 'fenced', 'workflow', reason);
 }
+
+/** The same serving set, written again. */
+export function withAnswersRestored(state: HostedVmState, generation: number, now: EpochMs): HostedVmState {
+  const addresses = state.serving.map((id) => instanceOf(state, id).address ?? '?').join(' ');
+  const reason: Reason = { code: 'answers-restored', text: `DNS names ${addresses} again at generation ${generation}` };
+  return withEvent({ ...withoutTrouble(state), generation }, now, 'answers-restored', 'workflow', reason, {
+    generation,
+    addresses,
+  });
+}

@@ -1,6 +1,6 @@
 import type { AskedCommand } from '../commands.ts';
 import type { HostedVmState, Move, Phase } from '../hosted-vm.ts';
-import type { Instance } from '../instance.ts';
+import type { Instance, InstanceId } from '../instance.ts';
 import type { EpochMs } from '../time.ts';
 import { hourMs, minuteMs } from '../time.ts';
 import type { ServingTrouble } from './evidence.ts';
@@ -8,8 +8,15 @@ import { returned, servingTrouble, verdictFor } from './evidence.ts';
 import { standbyDueAt } from './standby.ts';
 import { wishesToTell } from './wishes.ts';
 
-/** Work that runs beside the story; each at most once at a time. */
-export type SideWork = 'evaluate' | 'project' | 'fence' | 'reconcile';
+/** Name of work that runs beside the story, at most once at a time: `evaluate`, `project`, `reconcile`, `fence:shop/0`. */
+export type SideWork = string;
+
+export const sideWork = {
+  evaluate: 'evaluate',
+  project: 'project',
+  reconcile: 'reconcile',
+  fence: (id: InstanceId): SideWork => `fence:${id}`,
+} as const;
 
 /** What the story does next. Asked again after every step and every message. */
 export type Step =
@@ -84,12 +91,23 @@ function findings(state: HostedVmState, now: EpochMs): Step | undefined {
 function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step | undefined {
   if (wishesToTell(state).length > 0) return { kind: 'tell' };
   if ((standbyDueAt(state) ?? Infinity) <= now) return { kind: 'match-plan' };
-  const back = returned(state);
-  if (back !== undefined && !busy.has('fence') && state.generation !== null) return { kind: 'fence', instance: back };
+  const unfenced = instanceToFence(state, busy);
+  if (unfenced !== undefined) return { kind: 'fence', instance: unfenced };
   if (wantsTokens(state) && now >= (state.tokensAskedAt ?? -Infinity) + tokensAgainMs) return { kind: 'ask-tokens' };
   if (now >= state.nextEvaluationAt && !busy.has('evaluate')) return { kind: 'evaluate' };
   if (state.generation !== null && now >= state.nextReconcileAt && !busy.has('reconcile')) return { kind: 'reconcile' };
   return undefined;
+}
+
+/** One that failed while serving and is not proved fenced yet, or one that was and answers again. */
+function instanceToFence(state: HostedVmState, busy: ReadonlySet<SideWork>): Instance | undefined {
+  if (state.generation === null) return undefined;
+  const failed = state.instances.find(
+    ({ id, state: own }) => own.kind === 'failed' && own.why.code === 'failed-serving' && !busy.has(sideWork.fence(id)),
+  );
+  if (failed !== undefined) return failed;
+  const back = returned(state);
+  return back === undefined || busy.has(sideWork.fence(back.id)) ? undefined : back;
 }
 
 function wantsTokens(state: HostedVmState): boolean {

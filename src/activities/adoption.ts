@@ -1,0 +1,96 @@
+import type { HostedVmSpec } from '../domain/policy.ts';
+import type { Refusal } from '../domain/reason.ts';
+import { refuse } from '../domain/reason.ts';
+import type { GuestView, Hypervisor } from '../ports/hypervisor.ts';
+import type { DnsObservation, NameServer } from '../ports/name-server.ts';
+import { cancellation } from './attempt.ts';
+import type { ActivityDeps } from './deps.ts';
+
+export type Adopted = {
+  readonly kind: 'adopted';
+  readonly node: string;
+  readonly address: string;
+  /** Null while only observing: nothing was written. */
+  readonly generation: number | null;
+  readonly resources: { readonly cores: number; readonly memoryMiB: number };
+};
+
+export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf' | 'nameServerOf'>) {
+  return {
+    /** Finds the primary and where it is. Writes nothing. */
+    async observePrimary(spec: HostedVmSpec): Promise<Adopted | Refusal> {
+      const hypervisor = await deps.hypervisorOf(spec.primary.cluster);
+      const guest = await findPrimary(hypervisor, spec);
+      return guest.kind === 'refused' ? guest : adoptedAs(guest, null);
+    },
+
+    /** Marks the primary as ours and claims its names in DNS. Safe to repeat; refuses what belongs to somebody else. */
+    async ensureAdopted(spec: HostedVmSpec): Promise<Adopted | Refusal> {
+      const hypervisor = await deps.hypervisorOf(spec.primary.cluster);
+      const guest = await findPrimary(hypervisor, spec);
+      if (guest.kind === 'refused') return guest;
+      const { marker } = guest.view;
+      if (marker !== undefined && marker.hostedVmId !== spec.id) {
+        return refuse('marked-by-another', `VM ${spec.primary.vmid} is marked for hosted VM ${marker.hostedVmId}`);
+      }
+      const lacking = (await hypervisor.checkRights(cancellation())).filter(({ granted }) => !granted);
+      if (lacking.length > 0) {
+        const what = lacking.map(({ privilege, path }) => `${privilege} on ${path}`).join(', ');
+        return refuse('rights-missing', `the Proxmox token lacks ${what}; grant with: ${lacking[0]!.mend}`);
+      }
+      const nameServer = await deps.nameServerOf(spec.zone);
+      const claim = await claimNames(nameServer, spec, guest.address);
+      if (typeof claim !== 'number') return claim;
+      const mark = { hostedVmId: spec.id, n: 0, role: 'primary', operation: `adopt/${spec.id}` } as const;
+      const { cluster, vmid } = spec.primary;
+      const marked = await hypervisor.ensureMarked({ cluster, vmid }, mark, { protected: true }, cancellation());
+      return adoptedAs({ ...guest, view: marked }, claim);
+    },
+  };
+}
+
+type Found = { readonly kind: 'found'; readonly view: GuestView; readonly address: string };
+
+async function findPrimary(hypervisor: Hypervisor, spec: HostedVmSpec): Promise<Found | Refusal> {
+  const { cluster, vmid } = spec.primary;
+  const view = await hypervisor.observeGuest({ cluster, vmid }, cancellation());
+  if (view === undefined) return refuse('primary-missing', `cluster ${cluster} has no VM ${vmid}`);
+  const address = spec.primary.address ?? view.addresses[0];
+  if (address === undefined) {
+    return refuse('no-address', `VM ${vmid} has no static address; name it as primary.address in the inventory`);
+  }
+  return { kind: 'found', view, address };
+}
+
+/** @returns the generation we hold now, or why the names are not ours to change */
+async function claimNames(nameServer: NameServer, spec: HostedVmSpec, address: string): Promise<number | Refusal> {
+  const held = ours(await nameServer.observe(spec.zone, spec.names, cancellation()), spec.id);
+  if (held !== undefined) {
+    if (held.a.includes(address)) return held.generation;
+    const named = [...held.a, ...held.aaaa].join(', ') || 'nothing';
+    return refuse('answers-elsewhere', `DNS names ${named} under our own record, not the primary's ${address}`);
+  }
+  const { zone, names, ttlSeconds } = spec;
+  const outcome = await nameServer.ensureAnswers(
+    { owner: spec.id, from: undefined, to: 1, records: { zone, names, ttlSeconds, a: [address], aaaa: [] } },
+    cancellation(),
+  );
+  if (outcome.kind === 'applied' || outcome.kind === 'already-applied') return outcome.generation;
+  const by = outcome.found.owner === undefined ? 'by nobody we know' : `by ${outcome.found.owner}`;
+  return refuse('names-not-ours', `${names[0] ?? zone} is held ${by} at ${outcome.found.server}`);
+}
+
+function ours(
+  { servers }: DnsObservation,
+  owner: string,
+): { readonly generation: number; readonly a: readonly string[]; readonly aaaa: readonly string[] } | undefined {
+  const held = servers.flatMap((view) =>
+    view.owner === owner && view.generation !== undefined ? [{ ...view, generation: view.generation }] : [],
+  );
+  return held.sort((left, right) => right.generation - left.generation)[0];
+}
+
+function adoptedAs({ view, address }: Found, generation: number | null): Adopted {
+  const { node, cores, memoryMiB } = view;
+  return { kind: 'adopted', node, address, generation, resources: { cores, memoryMiB } };
+}

@@ -1,0 +1,126 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { LeaseGrant } from '../domain/cluster-messages.ts';
+import type { Instance, Warmth } from '../domain/instance.ts';
+import type { HostedVmSpec } from '../domain/policy.ts';
+import type { EpochMs } from '../domain/time.ts';
+import type { Marker, PowerState, ShadowSpec } from '../ports/hypervisor.ts';
+import { beat, cancellation } from './attempt.ts';
+import type { ActivityDeps } from './deps.ts';
+import { refOf } from './failover.ts';
+import { becomesHealthy } from './waiting.ts';
+
+export type ShadowOrder = {
+  readonly spec: HostedVmSpec;
+  readonly instance: Instance;
+  readonly lease: LeaseGrant;
+  readonly source: { readonly vmid: number; readonly snapshot?: string };
+};
+
+export type Owned = { readonly hostedVmId: string; readonly instance: Instance };
+
+/** What a guest is kept in for each warmth. */
+const powerOf: Readonly<Record<Warmth, PowerState>> = { hot: 'running', paused: 'paused', stopped: 'stopped' };
+
+export function createProvisioningActivities(deps: Pick<ActivityDeps, 'hypervisorOf' | 'probe' | 'heartbeatSerialOf'>) {
+  const power = async (instance: Instance, wanted: PowerState): Promise<void> => {
+    const hypervisor = await deps.hypervisorOf(instance.cluster);
+    await hypervisor.ensurePower(refOf(instance), wanted, beat, cancellation());
+  };
+  return {
+    /** Clones, configures and marks the guest of this instance; finds its own earlier clone. */
+    async ensureShadow(order: ShadowOrder): Promise<{ readonly node: string }> {
+      const hypervisor = await deps.hypervisorOf(order.instance.cluster);
+      const serial = deps.heartbeatSerialOf?.(order.instance.id);
+      const guest = await hypervisor.ensureShadow(shadowSpecOf(order, serial), beat, cancellation());
+      return { node: guest.node };
+    },
+
+    ensureRunning: (instance: Instance): Promise<void> => power(instance, 'running'),
+
+    ensureWarmth: ({ instance, warmth }: { instance: Instance; warmth: Warmth }): Promise<void> =>
+      power(instance, powerOf[warmth]),
+
+    /** One long look: resolves when the guest answers its health checks steadily, false when it does not in time. */
+    awaitHealthy({
+      spec,
+      instance,
+      withinMs,
+    }: {
+      spec: HostedVmSpec;
+      instance: Instance;
+      withinMs: number;
+    }): Promise<boolean> {
+      return becomesHealthy(deps.probe, spec, instance, withinMs, beat, cancellation());
+    },
+
+    /** Marker, tags and protection say what the guest is to us now. */
+    async ensureMarked({
+      hostedVmId,
+      instance,
+      role,
+      protect,
+    }: Owned & {
+      readonly role: Marker['role'];
+      readonly protect: boolean;
+    }): Promise<void> {
+      const hypervisor = await deps.hypervisorOf(instance.cluster);
+      const marker = markerOf(hostedVmId, instance, role);
+      await hypervisor.ensureMarked(refOf(instance), marker, { protected: protect }, cancellation());
+    },
+
+    /** Stops the guest and marks it retired; its disk stays. Gone already is success. */
+    async ensureRetired({ hostedVmId, instance, now }: Owned & { readonly now: EpochMs }): Promise<void> {
+      const hypervisor = await deps.hypervisorOf(instance.cluster);
+      const ref = refOf(instance);
+      const guest = await hypervisor.observeGuest(ref, cancellation());
+      if (guest === undefined) return;
+      if (guest.marker?.hostedVmId !== hostedVmId || guest.marker.n !== instance.n) {
+        // A lease whose clone never came, or a stranger's guest: whatever runs there is not ours to stop.
+        if (instance.n > 0) return;
+        const message = `VM ${ref.vmid} does not carry the marker of ${hostedVmId}: it is left alone`;
+        throw ApplicationFailure.nonRetryable(message, 'not-ours');
+      }
+      await hypervisor.ensurePower(ref, 'stopped', beat, cancellation());
+      const marker: Marker = { ...markerOf(hostedVmId, instance, 'retired'), retiredAt: now };
+      await hypervisor.ensureMarked(ref, marker, { protected: false }, cancellation());
+    },
+
+    /** Deletes a retired, stopped guest of this hosted VM; nothing else. Gone already is success. */
+    async ensureDeleted({ hostedVmId, instance }: Owned): Promise<void> {
+      const hypervisor = await deps.hypervisorOf(instance.cluster);
+      const marker = markerOf(hostedVmId, instance, 'retired');
+      await hypervisor.ensureDeleted(refOf(instance), marker, beat, cancellation());
+    },
+  };
+}
+
+function markerOf(hostedVmId: string, { n, id }: Instance, role: Marker['role']): Marker {
+  return { hostedVmId, n, role, operation: id };
+}
+
+function shadowSpecOf({ spec, instance, lease, source }: ShadowOrder, heartbeatSerial: string | undefined): ShadowSpec {
+  const { tier, cluster } = instance;
+  const resources = spec.resources ?? { cores: 1, memoryMiB: 1024 };
+  return {
+    ref: { cluster, vmid: lease.vmid },
+    marker: markerOf(spec.id, instance, 'shadow'),
+    name: `${spec.id}-shadow-${instance.n}`.replaceAll(/[^a-zA-Z0-9-]/g, '-').slice(0, 63),
+    source: { cluster, ...source },
+    node: lease.node,
+    full: lease.full,
+    ...(lease.storage === undefined ? {} : { storage: lease.storage }),
+    tier,
+    ...sizeOf(resources, tier),
+    address: lease.ipconfig,
+    ...(lease.address6 === undefined ? {} : { address6: lease.address6 }),
+    ...(heartbeatSerial === undefined ? {} : { heartbeatSerial }),
+  };
+}
+
+/** Cores and memory of a tier; never less than one core and 128 MiB. */
+function sizeOf(resources: { cores: number; memoryMiB: number }, tier: number): { cores: number; memoryMiB: number } {
+  return {
+    cores: Math.max(1, Math.ceil(resources.cores * tier)),
+    memoryMiB: Math.max(128, Math.ceil((resources.memoryMiB * tier) / 16) * 16),
+  };
+}

@@ -1,0 +1,3 @@
+export { healthShard } from './health-shard.ts';
+export { hostedVm } from './hosted-vm.ts';
+export { shadowVm } from './shadow-vm.ts';

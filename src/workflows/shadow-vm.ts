@@ -1,0 +1,118 @@
+import { condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import type { InstanceGoal, ShadowVmInput } from '../domain/instance-messages.ts';
+import { assertNever } from '../domain/reason.ts';
+import { minuteMs } from '../domain/time.ts';
+import { patiently } from './proxies.ts';
+import type { Life } from './shadow-vm/life.ts';
+import { beginLife, enter, listenAs, show, tellCluster } from './shadow-vm/life.ts';
+import { mark, provision } from './shadow-vm/provision.ts';
+import { reasonOf } from './trouble.ts';
+
+/** What Proxmox refused is tried again after this, or as soon as the wish changes. */
+const againMs = minuteMs;
+
+/**
+ * One Proxmox guest from its lease to its deletion; the adopted original too. Its hosted VM says what it wants by
+ * signal `wish`; this workflow makes it so, one goal after another, and tells what has become of the guest.
+ */
+export async function shadowVm(input: ShadowVmInput): Promise<void> {
+  const life = beginLife(input);
+  listenAs(life);
+  for (;;) {
+    life.moved = false;
+    show(life);
+    if (workflowInfo().continueAsNewSuggested) return carryOn(life);
+    const { goal, paused } = life.wish;
+    if (goal.kind === 'released') return;
+    if (paused) {
+      await condition(() => life.moved);
+      continue;
+    }
+    if (life.reached === JSON.stringify(goal)) {
+      const over = await waitWhileReached(life, goal);
+      if (over) return;
+      continue;
+    }
+    await reach(life, goal);
+    if (life.instance.state.kind === 'deleted') return;
+  }
+}
+
+async function reach(life: Life, goal: InstanceGoal): Promise<void> {
+  try {
+    await makeItSo(life, goal);
+    life.trouble = null;
+    life.reached = JSON.stringify(goal);
+  } catch (error) {
+    life.trouble = reasonOf(error, `making it ${goal.kind}`);
+    show(life);
+    await condition(() => life.moved, againMs, { summary: `tries again to make it ${goal.kind}` });
+  }
+}
+
+async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
+  const now = Date.now();
+  const { instance } = life;
+  switch (goal.kind) {
+    case 'warm':
+      return keepWarm(life, goal);
+    case 'serving':
+      await mark(life, goal.role, true);
+      return enter(life, { kind: 'serving', since: now }, { role: goal.role });
+    case 'fenced':
+      return enter(life, { kind: 'fenced', since: now, proof: goal.proof });
+    case 'retired':
+      if (instance.vmid !== undefined) {
+        const { hostedVmId } = life.input;
+        await patiently(`retire VM ${instance.vmid}: stop, keep the disk`).ensureRetired({ hostedVmId, instance, now });
+      }
+      return enter(life, { kind: 'retired', since: now, deleteAt: goal.deleteAt ?? Number.MAX_SAFE_INTEGER }, { role: 'retired' });
+    case 'deleted':
+      return remove(life);
+    case 'released':
+      return;
+    default:
+      assertNever(goal);
+  }
+}
+
+async function keepWarm(life: Life, { warmth }: InstanceGoal & { kind: 'warm' }): Promise<void> {
+  const { instance } = life;
+  if (instance.state.kind === 'provisioning') return provision(life, warmth);
+  if (instance.state.kind === 'failed') return;
+  if (instance.state.kind === 'serving') await mark(life, 'shadow', false);
+  await patiently(`keep VM ${instance.vmid ?? '-'} ${warmth}`).ensureWarmth({ instance, warmth });
+  await enter(life, { kind: 'warm', since: Date.now(), warmth }, { role: 'shadow' });
+}
+
+/** @returns true when there is nothing left to do for ever */
+async function waitWhileReached(life: Life, goal: InstanceGoal): Promise<boolean> {
+  const news = (): boolean => life.moved;
+  if (goal.kind !== 'retired' || goal.deleteAt === null) {
+    await condition(news);
+    return false;
+  }
+  const leftMs = goal.deleteAt - Date.now();
+  if (leftMs > 0 && (await condition(news, leftMs, { summary: 'keeps the disk of the retired VM' }))) return false;
+  await reach(life, { kind: 'deleted' });
+  return life.instance.state.kind === 'deleted';
+}
+
+/** Stop, mark as retired, delete, free the lease. Never a guest that is not ours: its marker guards it. */
+async function remove(life: Life): Promise<void> {
+  const { instance, input } = life;
+  const { hostedVmId } = input;
+  if (instance.vmid !== undefined && instance.owned) {
+    const name = `VM ${instance.vmid}`;
+    await patiently(`stop ${name} before it is deleted`).ensureRetired({ hostedVmId, instance, now: Date.now() });
+    await patiently(`delete ${name}`).ensureDeleted({ hostedVmId, instance });
+    if (instance.n > 0) await tellCluster(life, 'releaseLease', { instance: instance.id, vmid: instance.vmid });
+  }
+  await enter(life, { kind: 'deleted', since: Date.now() });
+}
+
+/** Between two goals nothing is in flight: what is carried is small. */
+function carryOn(life: Life): Promise<never> {
+  const { input, instance, wish, reached } = life;
+  return continueAsNew<typeof shadowVm>({ ...input, instance, wish, carried: { schemaVersion: 1, reached } });
+}

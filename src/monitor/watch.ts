@@ -48,19 +48,25 @@ export function watchInstance(
   monitored.checks.forEach((check, i) => {
     const policy = policyOf(check);
     const timeoutMs = Math.min(check.timeoutMs, check.intervalMs);
+    let callOffEarly: () => void = () => undefined;
     let callOffNext = clock.after(phase(`${options.vantage} ${monitored.instance} ${i}`, check.intervalMs), launch);
-    stop.signal.addEventListener('abort', () => callOffNext());
+    stop.signal.addEventListener('abort', () => {
+      callOffNext();
+      callOffEarly();
+    });
 
     function launch(): void {
       callOffNext();
+      callOffEarly();
       if (stop.signal.aborted) return;
       const at = clock.now();
       const begun = generation;
       callOffNext = clock.after(check.intervalMs, launch);
-      const callOffEarly = clock.after(check.intervalMs * nextWhenSilent, () => hurry(0));
+      const callOff = clock.after(check.intervalMs * nextWhenSilent, () => hurry(0));
+      callOffEarly = callOff;
       const target = { address: monitored.address, check, host: monitored.host };
       void prober.probe(target, timeoutMs, stop.signal).then((result) => {
-        callOffEarly();
+        callOff();
         if (stop.signal.aborted || begun !== generation) return;
         if (result.outcome === 'silent' && result.latencyMs > timeoutMs + stalledMs) return;
         states[i] = judge(states[i]!, policy, { at, ...result }, options.canarySeenAt());

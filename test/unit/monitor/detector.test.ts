@@ -9,7 +9,7 @@ const policy = policyOf(everySecond);
 /** One character per probe, a second apart: `.` good, `s` slow, `x` refused, `-` silent. */
 function after(text: string, options: { policy?: typeof policy; canarySeenAt?: number; from?: DetectorState } = {}) {
   const begun = options.from?.recent.at(-1)?.at ?? 0;
-  return [...text].reduce<DetectorState>(
+  return Array.from(text).reduce<DetectorState>(
     (state, char, i) => {
       const latencyMs = char === 's' ? 450 : char === '-' ? 1_000 : 3;
       const outcome = char === 'x' ? 'refused' : char === '-' ? 'silent' : 'ok';

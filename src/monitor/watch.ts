@@ -48,6 +48,7 @@ export function watchInstance(
   monitored.checks.forEach((check, i) => {
     const policy = policyOf(check);
     const timeoutMs = Math.min(check.timeoutMs, check.intervalMs);
+    let newestAt = -Infinity;
     let callOffEarly: () => void = () => undefined;
     let callOffNext = clock.after(phase(`${options.vantage} ${monitored.instance} ${i}`, check.intervalMs), launch);
     stop.signal.addEventListener('abort', () => {
@@ -60,6 +61,7 @@ export function watchInstance(
       callOffEarly();
       if (stop.signal.aborted) return;
       const at = clock.now();
+      newestAt = at;
       const begun = generation;
       callOffNext = clock.after(check.intervalMs, launch);
       const callOff = clock.after(check.intervalMs * nextWhenSilent, () => hurry(0));
@@ -70,7 +72,7 @@ export function watchInstance(
         if (stop.signal.aborted || begun !== generation) return;
         if (result.outcome === 'silent' && result.latencyMs > timeoutMs + stalledMs) return;
         states[i] = judge(states[i]!, policy, { at, ...result }, options.canarySeenAt());
-        if (result.outcome === 'silent') hurry(at + check.intervalMs * nextWhenSilent - clock.now());
+        if (result.outcome === 'silent' && at === newestAt) hurry(at + check.intervalMs * nextWhenSilent - clock.now());
         options.onFinding(worst(states));
       });
     }

@@ -1,6 +1,6 @@
 import { quantileLevels } from '../model.ts';
 import { weightedQuantiles } from '../quantiles.ts';
-import { memberNames } from './members.ts';
+import { fittedMembers, memberNames } from './members.ts';
 import type { PoolNode } from './pool.ts';
 import { fitRidge } from './ridge.ts';
 import type { Linear } from './ridge.ts';
@@ -35,10 +35,10 @@ function combine(weights: readonly number[], members: ArrayLike<number>): number
 
 function disagreement(members: ArrayLike<number>, forecast: number): number {
   let mean = 0;
-  for (let member = 0; member < memberNames.length; member += 1) mean += members[member]! / memberNames.length;
+  for (let member = 0; member < fittedMembers; member += 1) mean += members[member]! / fittedMembers;
   let square = 0;
-  for (let member = 0; member < memberNames.length; member += 1) square += (members[member]! - mean) ** 2;
-  return Math.log(Math.sqrt(square / memberNames.length) + 0.001 * Math.abs(forecast) + 1e-9);
+  for (let member = 0; member < fittedMembers; member += 1) square += (members[member]! - mean) ** 2;
+  return Math.log(Math.sqrt(square / fittedMembers) + 0.001 * Math.abs(forecast) + 1e-9);
 }
 
 /** v, short mean, short minus day mean, two daily harmonics of the target, the slot's profile, disagreement. */

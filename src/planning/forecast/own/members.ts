@@ -14,8 +14,15 @@ import type { Linear, Rows } from './ridge.ts';
 import { boostedAt, fitBoosted } from './trees.ts';
 import type { Boosted } from './trees.ts';
 
-/** The members' letters in the order in which their forecasts are given: see the reference, section 3. */
-export const memberNames = ['A', 'B', 'C', 'D', 'E', 'F'] as const;
+/**
+ * The members in the order in which their forecasts are given. A: ridge on the root scale; B: A with boosted residuals;
+ * C: ridge on the log scale; D: ridge on plain demand; E: fast ridge; F: boosting alone; G: median of the same time on
+ * the last days; H: the same time yesterday. G and H matter while history is too short for the others.
+ */
+export const memberNames = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H'] as const;
+
+/** How many of them speak of how uncertain the step is: G and H would only add their own noise. */
+export const fittedMembers = 6;
 
 /** Forecasts are capped on the member's own scale, `high` above and `low` below. */
 type Cap = { readonly low: number; readonly high: number };
@@ -267,6 +274,20 @@ export function forecastMembers(members: Members, scales: Scales, t: number, h: 
   out[3] = Math.sqrt(Math.max(0, plain));
   out[4] = clip(linearBetween(members.ridgeFast, place, row), members.capRoot);
   out[5] = clip(alone, members.capRoot);
+  out[6] = medianOfDays(scales.root, shape, t, h);
+  out[7] = row[yesterdayColumn]!;
+}
+
+/** Median over the last seven days (as far as known) of the smoothed value at the target's time of day. */
+function medianOfDays({ smoothed }: Scale, { perDay, smooth }: LagShape, t: number, h: number): number {
+  const days: number[] = [];
+  for (let at = t + h - Math.ceil((h + smooth) / perDay) * perDay; at >= 0 && days.length < 7; at -= perDay) {
+    days.push(smoothed[at]!);
+  }
+  if (days.length === 0) return smoothed[t]!;
+  days.sort((left, right) => left - right);
+  const middle = days.length >> 1;
+  return days.length % 2 === 1 ? days[middle]! : (days[middle - 1]! + days[middle]!) / 2;
 }
 
 /** What the scale of errors is regressed on at an origin: the short and day means on the root scale. */

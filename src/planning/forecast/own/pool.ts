@@ -1,3 +1,5 @@
+import { memberNames } from './members.ts';
+
 /**
  * Honest errors of one node: what the members said of targets that they had not seen when they were fitted.
  * Parallel columns; a row is one target.
@@ -7,7 +9,7 @@ export type PoolNode = {
   readonly at: number[];
   /** Root of demand as it came. */
   readonly actual: number[];
-  /** The six forecasts, root scale. */
+  /** The members' forecasts, root scale. */
   readonly members: number[][];
   /** Log of recent volatility, short mean and day mean at the origin. */
   readonly volatility: number[];
@@ -16,7 +18,7 @@ export type PoolNode = {
 };
 
 export function emptyPoolNode(): PoolNode {
-  return { at: [], actual: [], members: [[], [], [], [], [], []], volatility: [], short: [], day: [] };
+  return { at: [], actual: [], members: memberNames.map(() => []), volatility: [], short: [], day: [] };
 }
 
 /** Drops what is older than `oldest` (steps since the epoch). */

@@ -53,7 +53,7 @@ export function fitRidge(rows: Rows, lambda: number | ((column: number) => numbe
     }
   }
   let current = weights;
-  let solution: { intercept: number; beta: Float64Array } = { intercept: 0, beta: new Float64Array(width) };
+  let solution: { intercept: number; beta: Float64Array };
   const residuals = new Float64Array(count);
   for (let round = 0; ; round += 1) {
     solution = solveOnce(standard, targets, current, count, width, lambda);

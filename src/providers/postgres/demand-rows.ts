@@ -1,5 +1,5 @@
 import { bucketMs } from '../../domain/demand.ts';
-import type { DemandCount, EdgeBucket } from '../../domain/demand.ts';
+import type { DemandBatch, DemandCount, EdgeBucket } from '../../domain/demand.ts';
 import type { Sql } from '../../ports/sql.ts';
 
 /** Rows of one statement: larger arrays gain nothing and hold memory on both sides. */
@@ -49,6 +49,30 @@ const insertCounts = `
     estimated = greatest(demand_10s.estimated, excluded.estimated),
     sources = greatest(demand_10s.sources, excluded.sources),
     top_share = greatest(demand_10s.top_share, excluded.top_share)`;
+
+/** Takes apart counts that cover more than one bucket, evenly over the buckets the edge saw; sums are kept. */
+export function spreadCounts(batch: DemandBatch): DemandCount[] {
+  return batch.counts.flatMap((count) => {
+    const { spanMs = bucketMs, ...rest } = count;
+    if (spanMs === bucketMs) return [rest];
+    const ats = batch.buckets.map(({ at }) => at).filter((at) => at >= count.at && at < count.at + spanMs);
+    const part = (total: number, i: number): number =>
+      Math.floor((total * (i + 1)) / ats.length) - Math.floor((total * i) / ats.length);
+    const parts = (split: Readonly<Record<string, number>>, i: number): Record<string, number> =>
+      Object.fromEntries(Object.entries(split).map(([key, total]) => [key, part(total, i)]));
+    return ats.map((at, i) => ({
+      ...rest,
+      at,
+      answers: part(count.answers, i),
+      deduplicated: part(count.deduplicated, i),
+      established: part(count.established ?? count.deduplicated, i),
+      rcodes: parts(count.rcodes, i),
+      types: parts(count.types, i),
+      tcp: part(count.tcp, i),
+      responseBytes: part(count.responseBytes, i),
+    }));
+  });
+}
 
 /** Adds one edge's counts. Rows go in order of their key, so that two writers never wait for each other in a circle. */
 export async function writeCounts(sql: Sql, edge: string, counts: readonly DemandCount[]): Promise<void> {

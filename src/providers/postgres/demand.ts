@@ -5,7 +5,7 @@ import type { EpochMs } from '../../domain/time.ts';
 import type { DemandMeasure, DemandQuery, DemandStore, EdgeStatus } from '../../ports/demand-store.ts';
 import { ProviderError } from '../../ports/errors.ts';
 import type { Sql } from '../../ports/sql.ts';
-import { writeCounts, writeEdgeBuckets } from './demand-rows.ts';
+import { spreadCounts, writeCounts, writeEdgeBuckets } from './demand-rows.ts';
 import { readImputed } from './demand-imputed.ts';
 import { rollUp } from './demand-rollup.ts';
 import { defaultRetention, dropOldPartitions, ensurePartitions, partitionedTables } from './partitions.ts';
@@ -84,7 +84,7 @@ async function writeOnce(sql: Sql, batch: DemandBatch): Promise<'written' | 'rep
     );
     if (fresh.length === 0) return 'repeated';
     await writeEdgeBuckets(inside, batch.buckets);
-    await writeCounts(inside, batch.edge, batch.counts);
+    await writeCounts(inside, batch.edge, spreadCounts(batch));
     const instants = [...new Set([...batch.buckets, ...batch.counts].map(({ at }) => at))];
     // The update locks a mark that is there already: a roll-up waits for us, or we for it and then mark again.
     await inside.query(
@@ -101,7 +101,7 @@ async function writeOnce(sql: Sql, batch: DemandBatch): Promise<'written' | 'rep
 function checkBatch(batch: DemandBatch): void {
   const crooked = [...batch.buckets, ...batch.counts].find(({ at }) => at % bucketMs !== 0);
   const seen = new Set(batch.buckets.map(({ at }) => at));
-  const unseen = batch.counts.find(({ at }) => !seen.has(at));
+  const unseen = batch.counts.find(({ at, spanMs }) => spanMs === undefined && !seen.has(at));
   const foreign = batch.buckets.find(({ edge }) => edge !== batch.edge);
   const complaint =
     crooked !== undefined

@@ -1,0 +1,70 @@
+import { isDriveSlot } from '../cluster/drive.ts';
+import { failed } from '../api/refusal.ts';
+import type { World } from '../world/world.ts';
+import { check, checkAny } from './permissions.ts';
+import type { Identity } from './permissions.ts';
+
+const needs: Record<string, readonly string[]> = {
+  'VM.Config.CPU': ['cores', 'cpu', 'cpulimit', 'cpuunits', 'numa', 'smp', 'sockets', 'vcpus'],
+  'VM.Config.Memory': ['balloon', 'memory', 'shares'],
+  'VM.Config.HWType': [
+    ...['acpi', 'audio0', 'hotplug', 'kvm', 'machine', 'scsihw', 'smbios1', 'tablet', 'vga', 'watchdog', 'rng0'],
+  ],
+  'VM.Config.Options': [
+    ...['agent', 'allow-ksm', 'autostart', 'bios', 'description', 'keyboard', 'localtime', 'migrate_downtime'],
+    ...['migrate_speed', 'name', 'onboot', 'ostype', 'protection', 'reboot', 'startdate', 'startup', 'tdf', 'template'],
+    ...['spice_enhancements', 'vmgenid', 'amd-sev', 'intel-tdx'],
+  ],
+  'VM.PowerMgmt': ['freeze'],
+  'VM.Config.Disk': ['boot', 'bootdisk', 'vmstatestorage', 'vmstate'],
+};
+const needOf = new Map(
+  Object.entries(needs).flatMap(([privilege, options]) => options.map((option) => [option, privilege])),
+);
+const cloudInit = new Set([
+  'cicustom',
+  'cipassword',
+  'citype',
+  'ciuser',
+  'ciupgrade',
+  'nameserver',
+  'searchdomain',
+  'sshkeys',
+]);
+
+/**
+ * Refuses options somebody may not change. Disks, serial ports and tags are looked at elsewhere, by their value; what no
+ * privilege covers (`args`, `hookscript`, `lock`...) is for root in person, and a token is not root.
+ */
+export function requireOptionRights(world: World, who: Identity, vmid: number, options: readonly string[]): void {
+  if (who.id === 'root@pam') return;
+  const path = `/vms/${vmid}`;
+  for (const option of options) {
+    if (
+      isDriveSlot(option) ||
+      option === 'cdrom' ||
+      option === 'tags' ||
+      /^(?:unused|serial|usb|hostpci)\d+$/.test(option)
+    )
+      continue;
+    const privilege = /^numa\d+$/.test(option) ? 'VM.Config.CPU' : needOf.get(option);
+    if (privilege !== undefined) {
+      check(world, who, path, [privilege]);
+      if (option === 'startup') check(world, who, '/', ['Sys.Modify']);
+    } else if (/^net\d+$/.test(option)) check(world, who, path, ['VM.Config.Network']);
+    else if (cloudInit.has(option) || /^ipconfig\d+$/.test(option)) {
+      checkAny(world, who, path, ['VM.Config.Cloudinit', 'VM.Config.Network']);
+    } else throw failed(`only root can set '${option}' config`);
+  }
+}
+
+/** A card on a bridge needs the right to use it. */
+export function requireBridges(world: World, who: Identity, cards: readonly string[]): void {
+  for (const card of cards) {
+    const bridge = /(?:^|,)bridge=([^,]+)/.exec(card)?.[1];
+    const tag = /(?:^|,)tag=(\d+)/.exec(card)?.[1];
+    if (bridge === undefined) continue;
+    const path = `/sdn/zones/localnetwork/${bridge}`;
+    check(world, who, tag === undefined ? path : `${path}/${tag}`, ['SDN.Use']);
+  }
+}

@@ -1,0 +1,119 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+
+/** Says what is wrong with a value, or nothing. The text ends as the real one does, with a line break. */
+export type Format = (value: string) => string | undefined;
+
+const matches =
+  (pattern: RegExp, refusal: string | ((value: string) => string)): Format =>
+  (value) =>
+    pattern.test(value) ? undefined : `${typeof refusal === 'string' ? refusal : refusal(value)}\n`;
+
+const cidr = (value: string, ip: (text: string) => boolean, longest: number, shortest: number): boolean => {
+  const [, address, prefix] = /^([^/]+)\/(\d+)$/.exec(value) ?? [];
+  return address !== undefined && ip(address) && Number(prefix) >= shortest && Number(prefix) <= longest;
+};
+const cidr4 = (value: string): boolean => cidr(value, isIPv4, 32, 8);
+const cidr6 = (value: string): boolean => cidr(value, isIPv6, 128, 8);
+
+const dnsName = /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)\.)*(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)$/;
+export const volumeId = /^([a-z][a-z0-9\-_.]*[a-z0-9]):(.+)$/i;
+
+const volume: Format = matches(volumeId, (value) => `unable to parse volume ID '${value}'`);
+const configId = matches(/^[a-z][a-z0-9_-]+$/i, (value) => `invalid configuration ID '${value}'`);
+const haResource = (value: string): boolean => /^(?:vm|ct|fa):[^\s:]+$/.test(value);
+
+/** Named formats of single values. A name followed by `-list` or `-opt` is made from these. */
+const single: Record<string, Format> = {
+  'pve-vmid': matches(/^[1-9][0-9]{2,8}$/, 'value does not look like a valid VM ID'),
+  'pve-node': matches(/^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?$/, 'value does not look like a valid node name'),
+  'pve-storage-id': matches(
+    /^[a-z][a-z0-9\-_.]*[a-z0-9]$/i,
+    (value) => `storage ID '${value}' contains illegal characters`,
+  ),
+  'pve-configid': configId,
+  'dns-name': matches(dnsName, 'value does not look like a valid DNS name'),
+  'pve-poolid': (value) =>
+    value.split('/').length > 3
+      ? `pool name '${value}' nested too deeply (max levels = 3)\n`
+      : /^[A-Za-z0-9.\-_]+(?:\/[A-Za-z0-9.\-_]+){0,2}$/.test(value)
+        ? undefined
+        : `pool name '${value}' contains invalid characters\n`,
+  'pve-realm': matches(/^[A-Za-z][A-Za-z0-9.\-_]+$/, 'value does not look like a valid realm'),
+  'pve-priv': matches(/^[A-Za-z.]+$/, (value) => `unknown privilege '${value}'`),
+  'pve-tag': matches(/^[a-z0-9_][a-z0-9_\-+.]*$/i, 'invalid characters in tag'),
+  'pve-volume-id': volume,
+  'pve-volume-id-or-qm-path': (value) =>
+    value === 'none' || value === 'cdrom' || value.startsWith('/') ? undefined : volume(value),
+  'pve-volume-id-or-absolute-path': (value) => (value.startsWith('/') ? undefined : volume(value)),
+  'pve-bridge-id': matches(/^[-_.\w]{1,15}$/, 'value does not look like a valid bridge'),
+  'pve-task-status-type': (value) =>
+    ['ok', 'error', 'warning', 'unknown'].includes(value.toLowerCase()) ? undefined : `invalid status '${value}'\n`,
+  'pve-storage-content': matches(
+    /^(?:images|rootdir|vztmpl|iso|backup|snippets|import|none)$/,
+    (value) => `invalid content type '${value}'`,
+  ),
+  'pve-ha-resource-id': (value) =>
+    haResource(value) ? undefined : 'value does not look like a valid ha resource id\n',
+  'pve-ha-resource-or-vm-id': (value) =>
+    /^\d+$/.test(value) || haResource(value) ? undefined : 'value does not look like a valid ha resource id\n',
+  'pve-ha-node': matches(
+    /^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?::\d+)?$/,
+    'value does not look like a valid ha node',
+  ),
+  'pve-cpuset': matches(/^\s*\d+(?:-\d+)?(?:\s*,\s*\d+(?:-\d+)?)*\s*$/, 'unable to parse cpuset'),
+  'disk-size': matches(/^\d+(?:\.\d+)?[KMGT]?$/, 'value does not look like a valid disk size'),
+  'mac-addr': (value) =>
+    !/^[a-f0-9][02468ace](?::[a-f0-9]{2}){5}$/i.test(value)
+      ? 'value does not look like a valid unicast MAC address\n'
+      : undefined,
+  ipv4: (value) => (isIPv4(value) ? undefined : 'value does not look like a valid ipv4 address\n'),
+  ipv6: (value) => (isIPv6(value) ? undefined : 'value does not look like a valid ipv6 address\n'),
+  'pve-ipv4-config': (value) =>
+    value === 'dhcp' || cidr4(value) ? undefined : 'value does not look like a valid ipv4 network configuration\n',
+  'pve-ipv6-config': (value) =>
+    value === 'auto' || value === 'dhcp' || cidr6(value)
+      ? undefined
+      : 'value does not look like a valid ipv6 network configuration\n',
+  CIDR: (value) => (cidr4(value) || cidr6(value) ? undefined : 'value does not look like a valid CIDR network\n'),
+  address: (value) =>
+    isIP(value) || dnsName.test(value) ? undefined : `value does not look like a valid address: ${value}\n`,
+  'storage-pair': matches(
+    /^[a-z][a-z0-9\-_.]*[a-z0-9](?::[a-z][a-z0-9\-_.]*[a-z0-9])?$|^1$/i,
+    'unable to parse storage map',
+  ),
+  urlencoded: matches(/^[-%a-zA-Z0-9_.!~*'()]*$/, (value) => `invalid urlencoded string: ${value}`),
+  'pve-hotplug-features': matches(
+    /^(?:0|1|(?:network|disk|cpu|memory|usb|cloudinit)(?:,(?:network|disk|cpu|memory|usb|cloudinit))*)$/,
+    'unable to parse hotplug option',
+  ),
+  'pve-startup-order': (value) =>
+    value.split(',').every((part) => /^(?:order=)?\d+$|^(?:up|down)=\d+$/.test(part.trim()))
+      ? undefined
+      : 'unable to parse startup options\n',
+  'pve-qm-bootdisk': matches(
+    /^(?:(?:ide[0-3]|sata[0-5]|scsi(?:[12]?\d|30)|virtio(?:\d|1[0-5])|efidisk0|tpmstate0))$/,
+    (value) => `invalid boot disk '${value}'`,
+  ),
+  'pve-qm-ide': (value) => (value.length > 0 ? undefined : 'unable to parse drive options\n'),
+};
+
+const list = (value: string): string[] => value.split(/[,;\s]+/).filter(Boolean);
+
+/** Looks a named format up; `undefined` for a name that is a property string or that nobody registered. */
+export function namedFormat(name: string): Format | undefined {
+  if (single[name]) return single[name];
+  const listed = /^(.+)-list$/.exec(name)?.[1];
+  if (listed !== undefined && single[listed]) {
+    const each = single[listed];
+    return (value) =>
+      list(value)
+        .map(each)
+        .find((refusal) => refusal !== undefined);
+  }
+  const optional = /^(.+)-opt$/.exec(name)?.[1];
+  if (optional !== undefined && single[optional]) {
+    const one = single[optional];
+    return (value) => (value === '' ? undefined : one(value));
+  }
+  return undefined;
+}

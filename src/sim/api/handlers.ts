@@ -1,0 +1,41 @@
+import { accessHandlers } from './handlers/access.ts';
+import { agentHandlers } from './handlers/agent.ts';
+import { cloneHandlers } from './handlers/clone.ts';
+import { clusterHandlers } from './handlers/cluster.ts';
+import { configHandlers } from './handlers/config.ts';
+import { destroyHandlers } from './handlers/destroy.ts';
+import { diskHandlers } from './handlers/disks.ts';
+import { haHandlers } from './handlers/ha.ts';
+import { migrateHandlers } from './handlers/migrate.ts';
+import { nodeHandlers } from './handlers/nodes.ts';
+import { poolHandlers } from './handlers/pools.ts';
+import { powerHandlers } from './handlers/power.ts';
+import { snapshotHandlers } from './handlers/snapshots.ts';
+import { statusHandlers } from './handlers/status.ts';
+import { taskHandlers } from './handlers/tasks.ts';
+import type { Handler, Operation } from './operation.ts';
+
+/** What carries out each row of the tables, by `METHOD path`. */
+const handlers: Readonly<Record<string, Handler>> = {
+  ...accessHandlers,
+  ...agentHandlers,
+  ...cloneHandlers,
+  ...clusterHandlers,
+  ...configHandlers,
+  ...destroyHandlers,
+  ...diskHandlers,
+  ...haHandlers,
+  ...migrateHandlers,
+  ...nodeHandlers,
+  ...poolHandlers,
+  ...powerHandlers,
+  ...snapshotHandlers,
+  ...statusHandlers,
+  ...taskHandlers,
+};
+
+export function handlerOf(operation: Operation): Handler {
+  const handler = handlers[`${operation.method} ${operation.path}`];
+  if (!handler) throw new Error(`the tables name ${operation.method} ${operation.path} and nothing carries it out`);
+  return handler;
+}

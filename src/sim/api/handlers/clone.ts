@@ -1,0 +1,305 @@
+import { requireBridges } from '../../access/option-rights.ts';
+import { check } from '../../access/permissions.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import {
+  drivesOf,
+  formatCard,
+  formatDrive,
+  isCdrom,
+  isCloudInit,
+  isDriveSlot,
+  parseCard,
+  parseDrive,
+} from '../../cluster/drive.ts';
+import type { Drive } from '../../cluster/drive.ts';
+import { newMac, newUuid } from '../../cluster/identity.ts';
+import { WorkerGone } from '../../cluster/tasks.ts';
+import type { Worker } from '../../cluster/tasks.ts';
+import { formatSize, humanBytes, parseVolume } from '../../cluster/volumes.ts';
+import type { VolumeFormat } from '../../cluster/volumes.ts';
+import { emptyConfig } from '../../world/guest-config.ts';
+import type { Options } from '../../world/guest-config.ts';
+import { isShared, pathOf } from '../../world/world.ts';
+import type { WorldGuest, WorldStorage, WorldVolume } from '../../world/world.ts';
+import { failed, notPermitted } from '../refusal.ts';
+import { fork } from '../operation.ts';
+import type { Call, Handler } from '../operation.ts';
+
+/** What a clone is about to be, known before the worker is forked. */
+type Plan = {
+  readonly options: Options;
+  readonly drives: readonly { readonly drive: Drive; readonly full: boolean }[];
+};
+
+/** Never inherited: they tell of the source's past, or belong to its id. */
+const left = new Set([
+  'parent',
+  'snaptime',
+  'vmstate',
+  'snapstate',
+  'lock',
+  'template',
+  'runningmachine',
+  'runningcpu',
+  'running-nets-host-mtu',
+]);
+
+/** Everything that can be refused at once, in the order it is. */
+function planClone(call: Call, vmid: number, newid: number): Plan {
+  const { cluster, node, args, who } = call;
+  const { volumes, world } = cluster;
+  const pool = args.text('pool');
+  const storage = args.text('storage');
+  const target = targetOf(call);
+  if (pool !== undefined && !world.pools.has(pool)) throw notPermitted(`pool '${pool}' does not exist`);
+  if (target !== undefined) cluster.requireNode(target);
+  if (storage !== undefined) {
+    const chosen = volumes.enabledStorage(storage, node);
+    if (target !== undefined) {
+      volumes.enabledStorage(storage, target);
+      if (!isShared(chosen)) throw failed(`can't clone to non-shared storage '${storage}'`);
+    }
+  }
+  cluster.requireQuorum(node);
+  const guest = cluster.load(node, vmid);
+  cluster.requireUnlocked(guest);
+  const snapname = args.text('snapname');
+  const source = snapname === undefined ? guest.config.current : guest.config.snapshots.get(snapname);
+  if (!source) throw failed(`snapshot '${snapname!}' does not exist`);
+  const full = args.has('full') ? args.flag('full') : guest.config.current['template'] !== '1';
+  if (storage !== undefined && !full) throw failed("parameter 'storage' not allowed for linked clones");
+  if (args.has('format') && !full) throw failed("parameter 'format' not allowed for linked clones");
+  const sharedGuest = requireStorages(call, source, storage);
+  if (target !== undefined && !sharedGuest) throw failed(`can't clone VM to node '${target}' (VM uses local storage)`);
+  requireBridges(
+    world,
+    who,
+    Object.keys(source)
+      .filter((key) => /^net\d+$/.test(key))
+      .map((key) => source[key]!),
+  );
+  if (cluster.guestOn(node, newid)) throw failed(`unable to create VM ${newid}: config file already exists`);
+  return inherit(call, vmid, source, full);
+}
+
+const targetOf = (call: Call): string | undefined => {
+  const target = call.args.text('target');
+  return target === call.node || target === 'localhost' ? undefined : target;
+};
+
+/** Space is taken where the disks are, or on the chosen storage. Says whether all of it is shared. */
+function requireStorages(call: Call, source: Options, storage: string | undefined): boolean {
+  const { cluster, who, node } = call;
+  let shared = true;
+  for (const drive of drivesOf(source)) {
+    if (isCdrom(drive) || !drive.file.includes(':')) continue;
+    const own = drive.file.split(':')[0]!;
+    const found = cluster.volumes.enabledStorage(own, node);
+    if (!isShared(found)) shared = false;
+    const used = storage ?? own;
+    check(cluster.world, who, `/storage/${used}`, ['Datastore.AllocateSpace']);
+  }
+  if (storage !== undefined && !isShared(cluster.volumes.storage(storage))) shared = false;
+  return shared;
+}
+
+/** Which options go along, with new addresses for the cards, and which disks are copied or linked. */
+function inherit(call: Call, vmid: number, source: Options, full: boolean): Plan {
+  const { cluster, args } = call;
+  const ofSnapshot = args.has('snapname');
+  const options: Options = {};
+  const drives: { drive: Drive; full: boolean }[] = [];
+  for (const key of Object.keys(source).sort()) {
+    const value = source[key]!;
+    if (left.has(key) || /^unused\d+$/.test(key)) continue;
+    if (key === 'tpmstate0' && full && !ofSnapshot && cluster.machines.get(vmid)) {
+      throw failed('cannot clone TPM state while VM is running');
+    }
+    if (/^net\d+$/.test(key)) {
+      const card = parseCard(value);
+      options[key] = card ? formatCard({ ...card, macaddr: newMac(cluster.world.datacenter['mac_prefix']) }) : value;
+      continue;
+    }
+    const drive = isDriveSlot(key) ? parseDrive(key, value) : undefined;
+    if (!drive || isCdrom(drive) || !drive.file.includes(':')) {
+      options[key] = value;
+      continue;
+    }
+    const copied = full || isCloudInit(drive) || key === 'tpmstate0';
+    if (!copied && !cluster.volumes.can('linked', drive.file, ofSnapshot)) {
+      const what = ofSnapshot ? `a snapshot of '${drive.file}'` : `'${drive.file}'`;
+      throw failed(`Linked clone feature is not supported for ${what} (${key})`);
+    }
+    drives.push({ drive, full: copied });
+  }
+  if (options['vmgenid'] !== undefined) options['vmgenid'] = newUuid();
+  const smbios = (options['smbios1'] ?? '').split(',').filter((part) => part !== '' && !part.startsWith('uuid='));
+  options['smbios1'] = [...smbios, `uuid=${newUuid()}`].sort().join(',');
+  options['name'] =
+    args.text('name') ?? (source['name'] === undefined ? `Copy-of-VM-${vmid}` : `Copy-of-VM-${source['name']}`);
+  if (args.has('description')) options['description'] = args.need('description');
+  return { options, drives };
+}
+
+/** Makes a volume under the storage's lock, and says so as the tools below would. */
+async function allocate(
+  cluster: Cluster,
+  node: string,
+  storage: WorldStorage,
+  name: () => string,
+  bytes: number,
+  worker: Worker,
+  tell: (name: string) => void,
+): Promise<WorldVolume> {
+  const block = pathOf(storage) === undefined;
+  const ms = Number(
+    storage.options['sim-allocate-ms'] ?? (block ? cluster.timing.allocateBlockMs : cluster.timing.allocateFileMs),
+  );
+  return cluster.locks.storage(node, storage.id, isShared(storage), 10_000, async () => {
+    const chosen = name();
+    tell(chosen);
+    await worker.takes(ms);
+    return cluster.volumes.allocate(storage, node, chosen, bytes);
+  });
+}
+
+const qcow2 = (bytes: number): string =>
+  `fmt=qcow2 cluster_size=65536 extended_l2=off preallocation=metadata compression_type=zlib size=${bytes} lazy_refcounts=off refcount_bits=16`;
+
+async function copyDrive(
+  call: Call,
+  newid: number,
+  drive: Drive,
+  worker: Worker,
+): Promise<{ file: string; volume: WorldVolume; bytes: number }> {
+  const { cluster, node, args } = call;
+  const { volumes, timing } = cluster;
+  const from = parseVolume(drive.file);
+  const storage = volumes.activeStorage(args.text('storage') ?? from?.storage ?? drive.file.split(':')[0]!, node);
+  const allowed = volumes.formatsOf(storage);
+  const wanted = (args.text('format') ?? from?.format ?? 'raw') as VolumeFormat;
+  const format = allowed.includes(wanted) ? wanted : allowed[0]!;
+  const bytes = volumes.find(drive.file, node)?.bytes;
+  if (bytes === undefined) throw failed(`volume '${drive.file}' does not exist`);
+  worker.log(`create full clone of drive ${drive.slot} (${drive.file})`);
+  const name = (): string => volumes.nextName(storage, node, newid, format, isCloudInit(drive) ? 'cloudinit' : 'disk');
+  const volume = await allocate(cluster, node, storage, name, bytes, worker, (chosen) => {
+    const path = pathOf(storage);
+    if (path === undefined) return;
+    const how = format === 'qcow2' ? qcow2(bytes) : `fmt=raw size=${bytes} preallocation=off`;
+    worker.log(`Formatting '${path}/images/${chosen}', ${how}`);
+  });
+  const file = `${storage.id}:${volume.name}`;
+  worker.log(`allocated target volume '${file}'`);
+  if (!isCloudInit(drive)) {
+    const total = humanBytes(bytes);
+    worker.log(`transferred 0.0 B of ${total} (0.00%)`);
+    await worker.takes((bytes / timing.copyBytesPerSecond) * 1000);
+    worker.log(`transferred ${total} of ${total} (100.00%)`);
+  }
+  return { file, volume, bytes };
+}
+
+async function linkDrive(
+  call: Call,
+  newid: number,
+  drive: Drive,
+  worker: Worker,
+): Promise<{ file: string; volume: WorldVolume; bytes: number }> {
+  const { cluster, node } = call;
+  const { volumes } = cluster;
+  const from = parseVolume(drive.file)!;
+  const storage = volumes.activeStorage(from.storage, node);
+  const base = volumes.find(drive.file, node);
+  if (!base) throw failed(`volume '${drive.file}' does not exist`);
+  worker.log(`create linked clone of drive ${drive.slot} (${drive.file})`);
+  const path = pathOf(storage);
+  const format: VolumeFormat = path === undefined ? 'raw' : 'qcow2';
+  const name = (): string => `${from.name}/${volumes.nextName(storage, node, newid, format)}`;
+  const volume = await allocate(cluster, node, storage, name, base.bytes, worker, (chosen) => {
+    if (path === undefined) return;
+    const leaf = chosen.split('/').at(-1)!;
+    worker.log(`clone ${from.leaf}: images, ${leaf}, ${newid} to ${leaf} (base=../${from.leaf})`);
+    worker.log(
+      `Formatting '${path}/images/${newid}/${leaf}', fmt=qcow2 cluster_size=131072 extended_l2=on preallocation=metadata compression_type=zlib size=${base.bytes} backing_file=../${from.leaf} backing_fmt=${from.format} lazy_refcounts=off refcount_bits=16`,
+    );
+  });
+  return { file: `${storage.id}:${volume.name}`, volume, bytes: base.bytes };
+}
+
+/** The worker: disk after disk into a configuration that is locked until the end; undone when anything fails. */
+async function cloneGuest(call: Call, newid: number, plan: Plan, worker: Worker): Promise<void> {
+  const { cluster, node, args } = call;
+  const guest: WorldGuest = { vmid: newid, node, config: emptyConfig(), running: false };
+  guest.config.current = { lock: 'clone', description: 'qmclone temporary file' };
+  const made: WorldVolume[] = [];
+  if (cluster.world.guests.has(newid)) {
+    throw failed(`close (rename) atomic file '/etc/pve/nodes/${node}/qemu-server/${newid}.conf' failed: File exists`);
+  }
+  cluster.world.guests.set(newid, guest);
+  try {
+    const done: Options = {};
+    for (const { drive, full } of plan.drives) {
+      const { file, volume, bytes } = await (full ? copyDrive : linkDrive)(call, newid, drive, worker);
+      made.push(volume);
+      const { format: _, size: __, ...rest } = drive.options;
+      const options = isCloudInit(drive) ? rest : { ...rest, size: formatSize(bytes) };
+      done[drive.slot] = formatDrive({ ...drive, file, options });
+      guest.config.current = { ...plan.options, ...done, lock: 'clone' };
+    }
+    guest.config.current = { ...plan.options, ...done };
+    const target = targetOf(call);
+    if (target !== undefined) guest.node = target;
+    const pool = args.text('pool');
+    if (pool !== undefined) {
+      for (const other of cluster.world.pools.values()) other.vms.delete(newid);
+      cluster.world.pools.get(pool)?.vms.add(newid);
+    }
+  } catch (error) {
+    // A worker that is gone cannot tidy up: its volumes and its locked configuration stay.
+    if (error instanceof WorkerGone) throw error;
+    for (const volume of made) cluster.volumes.free(volume);
+    cluster.world.guests.delete(newid);
+    throw failed(`clone failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** A lock file waits this long for a clone, whose caller may well ask for another id. */
+const cloneLockWaitMs = 1000;
+
+export const cloneHandlers: Readonly<Record<string, Handler>> = {
+  'POST /nodes/{node}/qemu/{vmid}/clone': async (call) => {
+    const { cluster, node, args, who } = call;
+    const vmid = Number(args.need('vmid'));
+    const newid = Number(args.need('newid'));
+    const pool = args.text('pool');
+    if (pool !== undefined && !cluster.world.pools.has(pool)) throw notPermitted(`pool '${pool}' does not exist`);
+    const running = cluster.isRunning(node, vmid);
+    planClone(call, vmid, newid);
+    const held = new Promise<string>((resolve, reject) => {
+      cluster.locks
+        .guest(node, newid, cloneLockWaitMs, () =>
+          cluster.locks.guest(
+            node,
+            vmid,
+            cloneLockWaitMs,
+            async () => {
+              const plan = planClone(call, vmid, newid);
+              const discarded = Object.keys(cluster.load(node, vmid).config.pending);
+              const task = fork(call, 'qmclone', String(vmid), async (worker) => {
+                worker.log(`creating a clone of VM ${vmid} with ID ${newid}`);
+                if (discarded.length > 0) worker.warn(`pending changes of VM ${vmid} are not part of the clone`);
+                await cloneGuest(call, newid, plan, worker);
+              });
+              resolve(task.upid);
+              await task.ended;
+            },
+            !running,
+          ),
+        )
+        .catch(reject);
+    });
+    cluster.log(`${who.id} clones ${vmid} to ${newid}`);
+    return held;
+  },
+};

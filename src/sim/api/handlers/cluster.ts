@@ -1,0 +1,161 @@
+import { has } from '../../access/permissions.ts';
+import { isShared } from '../../world/world.ts';
+import type { Release } from '../../world/world.ts';
+import { badParameter, failed } from '../refusal.ts';
+import type { Call, Handler } from '../operation.ts';
+import { describeTask } from './tasks.ts';
+
+const versions: Record<Release, { version: string; release: string; repoid: string }> = {
+  '8.4': { version: '8.4.14', release: '8.4', repoid: '0123456789abcdef' },
+  '9.1': { version: '9.1.3', release: '9.1', repoid: '0123456789abcdef' },
+  '9.2': { version: '9.2.11', release: '9.2', repoid: 'oracle0000000000' },
+};
+export const versionOf = (release: Release): unknown => versions[release];
+
+/** The lowest id nobody has, from the range the datacenter allows. */
+function nextFreeId(call: Call): number {
+  const [, lower, upper] = /lower=(\d+)(?:.*upper=(\d+))?/.exec(call.cluster.world.datacenter['next-id'] ?? '') ?? [];
+  for (let id = Number(lower ?? 100); id < Number(upper ?? 1_000_000); id += 1) {
+    if (!call.cluster.world.guests.has(id)) return id;
+  }
+  throw failed('unable to get any free VMID in range');
+}
+
+function guestRows(call: Call): object[] {
+  const { cluster, who } = call;
+  const rows: object[] = [];
+  for (const guest of [...cluster.world.guests.values()].sort((a, b) => a.vmid - b.vmid)) {
+    if (!has(cluster.world, who, `/vms/${guest.vmid}`, 'VM.Audit')) continue;
+    const sample = cluster.view.of(guest.node)?.guests.get(guest.vmid);
+    const ha = cluster.world.ha.get(`vm:${guest.vmid}`);
+    const pool = cluster.poolOf(guest.vmid);
+    const { lock, tags } = guest.config.current;
+    rows.push({
+      id: `qemu/${guest.vmid}`,
+      type: 'qemu',
+      vmid: guest.vmid,
+      node: guest.node,
+      status: 'unknown',
+      ...(pool === undefined ? {} : { pool }),
+      ...(lock === undefined ? {} : { lock }),
+      ...(tags === undefined || tags === '' ? {} : { tags }),
+      ...(ha === undefined ? {} : { hastate: cluster.ha.stateOf(`vm:${guest.vmid}`) }),
+      ...(sample === undefined ? {} : { ...sample, template: sample.template ? 1 : 0, disk: 0 }),
+    });
+  }
+  return rows;
+}
+
+function nodeRows(call: Call): object[] {
+  const { cluster, node: here } = call;
+  return [...cluster.world.nodes.values()].map((node) => {
+    const sample = cluster.view.of(node.name);
+    const online = cluster.isUp(node.name) && cluster.reaches(here, node.name);
+    const row = { id: `node/${node.name}`, type: 'node', node: node.name, status: online ? 'online' : 'offline' };
+    if (!sample || !online) return row;
+    return {
+      ...row,
+      level: '',
+      cpu: sample.cpu,
+      maxcpu: node.cpus,
+      mem: sample.mem,
+      maxmem: node.memoryBytes,
+      disk: 8 * 2 ** 30,
+      maxdisk: 100 * 2 ** 30,
+      uptime: Math.floor((cluster.clock.now() - sample.startedAt) / 1000),
+      ...(cluster.ha.maintenance.has(node.name) ? { hastate: 'maintenance' } : {}),
+    };
+  });
+}
+
+function storageRows(call: Call): object[] {
+  const { cluster, who } = call;
+  const rows: object[] = [];
+  for (const node of cluster.world.nodes.keys()) {
+    const sample = cluster.view.of(node);
+    for (const storage of cluster.world.storages.values()) {
+      const seen = ['Datastore.Audit', 'Datastore.AllocateSpace'];
+      if (!seen.some((privilege) => has(cluster.world, who, `/storage/${storage.id}`, privilege))) continue;
+      const nodes = storage.options['nodes']?.split(/[,;\s]+/);
+      if (nodes && !nodes.includes(node)) continue;
+      const state = sample?.storages.get(storage.id);
+      rows.push({
+        id: `storage/${node}/${storage.id}`,
+        type: 'storage',
+        storage: storage.id,
+        node,
+        plugintype: storage.type,
+        status: state ? (state.active ? 'available' : 'unknown') : 'unknown',
+        shared: isShared(storage) ? 1 : 0,
+        content: storage.options['content'] ?? 'images,rootdir',
+        ...(state ? { disk: state.used, maxdisk: state.total } : {}),
+      });
+    }
+  }
+  return rows;
+}
+
+const poolRows = (call: Call): object[] =>
+  [...call.cluster.world.pools.keys()]
+    .filter((pool) => has(call.cluster.world, call.who, `/pool/${pool}`, 'Pool.Audit'))
+    .map((pool) => ({ id: `/pool/${pool}`, type: 'pool', pool }));
+
+const zoneRows = (call: Call): object[] =>
+  call.node !== '' && has(call.cluster.world, call.who, '/sdn/zones/localnetwork', 'SDN.Audit')
+    ? [...call.cluster.world.nodes.keys()].map((node) => ({
+        id: `sdn/${node}/localnetwork`,
+        type: 'sdn',
+        sdn: 'localnetwork',
+        node,
+        status: 'ok',
+      }))
+    : [];
+
+export const clusterHandlers: Readonly<Record<string, Handler>> = {
+  'GET /version': ({ cluster }) => versionOf(cluster.world.release),
+  'GET /cluster/resources': (call) => {
+    const type = call.args.text('type');
+    return [
+      ...(type === undefined ? poolRows(call) : []),
+      ...(type === undefined || type === 'vm' ? guestRows(call) : []),
+      ...(type === undefined || type === 'node' ? nodeRows(call) : []),
+      ...(type === undefined || type === 'storage' ? storageRows(call) : []),
+      ...(type === undefined || type === 'sdn' ? zoneRows(call) : []),
+    ];
+  },
+  'GET /cluster/nextid': (call) => {
+    const asked = call.args.number('vmid');
+    if (asked === undefined) return String(nextFreeId(call));
+    if (call.cluster.world.guests.has(asked)) throw badParameter({ vmid: `VM ${asked} already exists` });
+    return String(asked);
+  },
+  'GET /cluster/status': ({ cluster, node: here }) => [
+    {
+      type: 'cluster',
+      id: 'cluster',
+      name: cluster.world.datacenter['sim-name'] ?? 'umbra-sim',
+      nodes: cluster.world.nodes.size,
+      quorate: cluster.quorate(here) ? 1 : 0,
+      version: 3,
+    },
+    ...[...cluster.world.nodes.keys()].map((node, at) => ({
+      type: 'node',
+      id: `node/${node}`,
+      name: node,
+      nodeid: at + 1,
+      ip: `127.0.1.${at + 1}`,
+      level: '',
+      local: node === here ? 1 : 0,
+      online: cluster.isUp(node) && cluster.reaches(here, node) ? 1 : 0,
+    })),
+  ],
+  'GET /cluster/tasks': ({ cluster, who }) =>
+    [...cluster.world.nodes.keys()]
+      .flatMap((node) => cluster.tasks.ofNode(node).slice(0, 25))
+      .filter(
+        (task) =>
+          task.of.user.split('!')[0] === who.user || has(cluster.world, who, `/nodes/${task.of.node}`, 'Sys.Audit'),
+      )
+      .sort((a, b) => b.of.starttime - a.of.starttime)
+      .map((task) => ({ ...describeTask(task), ...(task.running ? {} : { status: task.exit }) })),
+};

@@ -1,0 +1,402 @@
+import { createHash } from 'node:crypto';
+import { check } from '../../access/permissions.ts';
+import { requireBridges, requireOptionRights } from '../../access/option-rights.ts';
+import { formatCard, formatDrive, isDriveSlot, parseCard, parseDrive } from '../../cluster/drive.ts';
+import { newMac, newUuid } from '../../cluster/identity.ts';
+import {
+  applyPending,
+  cleanPending,
+  hotplugPending,
+  isCloudInitOption,
+  nextUnused,
+  without,
+} from '../../cluster/pending.ts';
+import type { Worker } from '../../cluster/tasks.ts';
+import { requireTags, uniqueTags } from '../../cluster/tags.ts';
+import { formatSize, parseVolume } from '../../cluster/volumes.ts';
+import { digestOf } from '../../world/guest-config.ts';
+import type { Options } from '../../world/guest-config.ts';
+import type { WorldGuest } from '../../world/world.ts';
+import { guestOptions } from '../guest-options.ts';
+import { definitionOf } from '../parameters.ts';
+import { badParameter, failed } from '../refusal.ts';
+import { fork } from '../operation.ts';
+import type { Call, Handler } from '../operation.ts';
+import { refuseSkiplock } from './power.ts';
+
+const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
+
+/** Options a file may hold that no call may set; they show like any other. */
+const kept = new Set([
+  'parent',
+  'snaptime',
+  'vmstate',
+  'snapstate',
+  'runningmachine',
+  'runningcpu',
+  'meta',
+  'running-nets-host-mtu',
+]);
+const known = (option: string): boolean => definitionOf(guestOptions, option) !== undefined || kept.has(option);
+
+/** An option as JSON shows it: numbers and booleans as numbers, property strings as text. */
+function typed(key: string, value: string): string | number {
+  const type = definitionOf(guestOptions, key)?.type;
+  if (key === 'snaptime') return Number(value);
+  return type === 'integer' || type === 'boolean' || type === 'number' ? Number(value) : value;
+}
+
+const shown = (key: string, value: string): string | number =>
+  key === 'cipassword' ? '**********' : typed(key, value);
+
+const show = (options: Options): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).map(([key, value]) => [key, shown(key, value)]));
+
+function getConfig(call: Call): unknown {
+  const { args } = call;
+  const snapshot = args.text('snapshot');
+  if (snapshot !== undefined && args.flag('current')) {
+    const text = "cannot use 'snapshot' parameter with 'current'";
+    throw badParameter({ snapshot: text, current: text });
+  }
+  const { config } = call.cluster.load(call.node, vmidOf(call));
+  if (snapshot !== undefined) {
+    const options = config.snapshots.get(snapshot);
+    if (!options) throw failed(`snapshot '${snapshot}' does not exist`);
+    return { ...show(options), digest: digestOf(config) };
+  }
+  const options = { ...config.current };
+  if (!args.flag('current')) {
+    for (const key of config.pendingDelete.keys()) Reflect.deleteProperty(options, key);
+    Object.assign(options, config.pending);
+  }
+  return { ...show(options), digest: digestOf(config) };
+}
+
+function getPending(call: Call): object[] {
+  const { config } = call.cluster.load(call.node, vmidOf(call));
+  const rows: object[] = [];
+  for (const key of Object.keys(config.current).sort()) {
+    const force = config.pendingDelete.get(key);
+    rows.push({
+      key,
+      value: shown(key, config.current[key]!),
+      ...(config.pending[key] === undefined ? {} : { pending: shown(key, config.pending[key]) }),
+      ...(force === undefined ? {} : { delete: force ? 2 : 1 }),
+    });
+  }
+  for (const key of Object.keys(config.pending).sort()) {
+    if (config.current[key] === undefined) rows.push({ key, pending: shown(key, config.pending[key]!) });
+  }
+  return [...rows, { key: 'digest', value: digestOf(config) }];
+}
+
+/** The options cloud-init reads; what the guest has not booted with yet is pending. */
+function getCloudInit(call: Call): object[] {
+  const { config } = call.cluster.load(call.node, vmidOf(call));
+  return Object.keys({ ...config.current, ...config.pending })
+    .filter((key) => isCloudInitOption(key) && !key.startsWith('ipconfig'))
+    .sort()
+    .map((key) => ({
+      key,
+      ...(config.current[key] === undefined ? {} : { value: shown(key, config.current[key]) }),
+      ...(config.pending[key] === undefined ? {} : { pending: shown(key, config.pending[key]) }),
+    }));
+}
+
+function dumpCloudInit(call: Call): string {
+  const { config } = call.cluster.load(call.node, vmidOf(call));
+  const { current } = config;
+  const user = `#cloud-config\nhostname: ${current['name'] ?? `VM${vmidOf(call)}`}\nmanage_etc_hosts: true\nfqdn: ${current['name'] ?? ''}\nuser: ${current['ciuser'] ?? 'root'}\n`;
+  const network = `version: 1\nconfig:\n    - type: physical\n      name: eth0\n      # ${current['ipconfig0'] ?? 'none'}\n`;
+  if (call.args.need('type') === 'user') return user;
+  if (call.args.need('type') === 'network') return network;
+  return `instance-id: ${createHash('sha1')
+    .update(user + network)
+    .digest('hex')}\n`;
+}
+
+/** What an update asks for, after everything that can be refused without looking at the guest. */
+type Update = {
+  readonly set: Options;
+  readonly deletions: string[];
+  readonly reverts: string[];
+  readonly force: boolean;
+  readonly said: string;
+};
+
+function readUpdate(call: Call): Update {
+  const { background_delay: _, digest: __, skiplock: ___, force, delete: deleted, revert, ...set } = call.args.rest();
+  const said = Object.entries({
+    ...set,
+    ...(deleted === undefined ? {} : { delete: deleted }),
+    ...(revert === undefined ? {} : { revert }),
+  })
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `-${key} ${key === 'cipassword' ? '<hidden>' : value}`)
+    .join(' ');
+  refuseSkiplock(call);
+  if (set['cipassword'] !== undefined && !/^\$(?:[156]|2[ay])(?:\$.+){2}/.test(set['cipassword'])) {
+    const salt = newUuid().slice(0, 8);
+    set['cipassword'] = `$5$${salt}$${createHash('sha256')
+      .update(salt + set['cipassword'])
+      .digest('base64')
+      .replace(/[+=]/g, '.')}`;
+  }
+  if (set['sshkeys'] !== undefined) requireKeys(set['sshkeys']);
+  if (Object.keys(set).length === 0 && deleted === undefined && revert === undefined)
+    throw failed('no options specified');
+  if (set['cdrom'] !== undefined) {
+    if (set['ide2'] !== undefined) throw badParameter({ cdrom: "option conflicts with parameter 'ide2'" });
+    set['ide2'] = /media=cdrom/.test(set['cdrom']) ? set['cdrom'] : `${set['cdrom']},media=cdrom`;
+    Reflect.deleteProperty(set, 'cdrom');
+  }
+  const reverts = list(revert);
+  for (const option of reverts) {
+    if (!known(option)) throw badParameter({ revert: `unknown option '${option}'` });
+    if (set[option] !== undefined)
+      throw badParameter({ delete: `you can't use '-${option}' and '-revert ${option}' at the same time` });
+  }
+  const deletions = list(deleted).map((option) => (option === 'cdrom' ? 'ide2' : option));
+  for (const option of deletions) {
+    if (set[option] !== undefined)
+      throw badParameter({ delete: `you can't use '-${option}' and -delete ${option}' at the same time` });
+    if (reverts.includes(option))
+      throw badParameter({ revert: `you can't use '-delete ${option}' and '-revert ${option}' at the same time` });
+    if (!known(option)) throw badParameter({ delete: `unknown option '${option}'` });
+  }
+  return { set, deletions, reverts, force: force === '1', said };
+}
+
+const list = (text: string | undefined): string[] => (text ?? '').split(/[,;\s]+/).filter(Boolean);
+
+/** Keys arrive percent-encoded inside the form's own encoding; what is decoded must be keys. */
+function requireKeys(encoded: string): void {
+  const keys = decodeURIComponent(encoded)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  if (!keys.every((line) => /(?:^|\s)(?:ssh-|ecdsa-|sk-)[\w@.-]+\s+[A-Za-z0-9+/=]+/.test(line))) {
+    throw failed('SSH public key validation error');
+  }
+}
+
+/** Cards get an address, drives their canonical shape, before anything is written. */
+function complete(call: Call, set: Options): void {
+  for (const [key, value] of Object.entries(set)) {
+    if (isDriveSlot(key)) {
+      const drive = parseDrive(key, value);
+      if (!drive) throw badParameter({ [key]: 'unable to parse drive options' });
+      set[key] = formatDrive(drive);
+    } else if (/^net\d+$/.test(key)) {
+      const card = parseCard(value);
+      if (!card) throw badParameter({ [key]: 'unable to parse network options' });
+      set[key] = formatCard({
+        ...card,
+        macaddr: card.macaddr?.toUpperCase() ?? newMac(call.cluster.world.datacenter['mac_prefix']),
+      });
+    } else if (key === 'vmgenid' && value === '1') set[key] = newUuid();
+    else if (key === 'tags') set[key] = value;
+  }
+}
+
+function requireRights(call: Call, update: Update): void {
+  const { cluster, who } = call;
+  const vmid = vmidOf(call);
+  requireOptionRights(cluster.world, who, vmid, update.deletions);
+  requireOptionRights(cluster.world, who, vmid, Object.keys(update.set));
+  for (const [key, value] of Object.entries(update.set)) {
+    if (isDriveSlot(key)) {
+      const drive = parseDrive(key, value)!;
+      if (drive.options['media'] === 'cdrom') {
+        check(cluster.world, who, `/vms/${vmid}`, ['VM.Config.CDROM']);
+        continue;
+      }
+      check(cluster.world, who, `/vms/${vmid}`, ['VM.Config.Disk']);
+      const storage = drive.file.split(':')[0]!;
+      if (drive.file.startsWith('/')) throw failed('Only root can pass arbitrary filesystem paths.');
+      cluster.volumes.enabledStorage(storage, call.node);
+      if (/:(?:\d+(?:\.\d+)?|cloudinit)$/.test(drive.file)) {
+        check(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace']);
+      }
+    }
+  }
+  requireBridges(
+    cluster.world,
+    who,
+    Object.keys(update.set)
+      .filter((key) => /^net\d+$/.test(key))
+      .map((key) => update.set[key]!),
+  );
+}
+
+/** `tank:8` makes an 8 GiB disk, `tank:cloudinit` the image cloud-init reads. */
+async function makeDisk(
+  call: Call,
+  guest: WorldGuest,
+  key: string,
+  value: string,
+  worker: Pick<Worker, 'takes' | 'log'>,
+): Promise<string> {
+  const drive = parseDrive(key, value)!;
+  const [, storageId, wanted] = /^([^:]+):(\d+(?:\.\d+)?|cloudinit)$/.exec(drive.file) ?? [];
+  if (storageId === undefined || wanted === undefined) {
+    if (drive.file.includes(':') && parseVolume(drive.file) && !call.cluster.volumes.find(drive.file, guest.node)) {
+      throw failed(`volume '${drive.file}' does not exist`);
+    }
+    return value;
+  }
+  const { volumes, timing, locks } = call.cluster;
+  const storage = volumes.activeStorage(storageId, guest.node);
+  const format = (drive.options['format'] ??
+    (wanted === 'cloudinit' ? volumes.formatsOf(storage).at(1) : undefined) ??
+    'raw') as 'raw' | 'qcow2';
+  const bytes = wanted === 'cloudinit' ? 4 * 2 ** 20 : Math.floor(Number(wanted) * 2 ** 30);
+  const name = await locks.storage(guest.node, storageId, false, 10_000, async () => {
+    await worker.takes(timing.allocateFileMs);
+    const next = volumes.nextName(
+      storage,
+      guest.node,
+      guest.vmid,
+      format,
+      wanted === 'cloudinit' ? 'cloudinit' : 'disk',
+    );
+    volumes.allocate(storage, guest.node, next, bytes);
+    return next;
+  });
+  const { format: _, ...options } = drive.options;
+  worker.log(
+    `${key}: successfully created disk '${storageId}:${name},${wanted === 'cloudinit' ? 'media=cdrom' : `size=${formatSize(bytes)}`}'`,
+  );
+  const shape: Record<string, string> =
+    wanted === 'cloudinit' ? { ...options, media: 'cdrom' } : { ...options, size: formatSize(bytes) };
+  return formatDrive({ slot: key, file: `${storageId}:${name}`, options: shape });
+}
+
+/** Writes the wishes down as pending, then lets the guest take on what it can. */
+async function carryOut(
+  call: Call,
+  guest: WorldGuest,
+  update: Update,
+  worker: Pick<Worker, 'takes' | 'log' | 'warn'>,
+): Promise<void> {
+  const { cluster } = call;
+  const { config } = guest;
+  for (const option of update.deletions) {
+    const value = config.current[option] ?? config.pending[option];
+    if (value === undefined) {
+      worker.warn(`cannot delete '${option}' - not set in current configuration!`);
+      continue;
+    }
+    const wasPending = config.pending[option];
+    config.pending = without(config.pending, option);
+    if (/^unused\d+$/.test(option)) {
+      requireUnprotected(guest, `can't remove unused disk '${option}'`);
+      check(cluster.world, call.who, `/vms/${guest.vmid}`, ['VM.Config.Disk']);
+      const volume = cluster.volumes.find(value, guest.node);
+      if (volume) cluster.volumes.free(volume);
+      config.current = without(config.current, option);
+    } else if (isDriveSlot(option)) {
+      requireUnprotected(guest, `can't remove drive '${option}'`);
+      check(cluster.world, call.who, `/vms/${guest.vmid}`, [
+        /media=cdrom/.test(value) ? 'VM.Config.CDROM' : 'VM.Config.Disk',
+      ]);
+      const dropped = wasPending === undefined ? undefined : parseDrive(option, wasPending)?.file;
+      if (dropped !== undefined && cluster.volumes.find(dropped, guest.node))
+        config.current[nextUnused(config.current)] = dropped;
+      config.pendingDelete.set(option, update.force);
+    } else if (option === 'tags') {
+      requireTags(cluster.world, call.who, guest.vmid, value, '');
+      config.current = without(config.current, option);
+    } else config.pendingDelete.set(option, false);
+  }
+  for (const [option, wanted] of Object.entries(update.set)) {
+    let value = wanted;
+    if (isDriveSlot(option)) value = await makeDisk(call, guest, option, wanted, worker);
+    if (option === 'tags') {
+      requireTags(cluster.world, call.who, guest.vmid, config.current['tags'] ?? '', wanted);
+      value = uniqueTags(wanted);
+    }
+    config.pending[option] = value;
+    config.pendingDelete.delete(option);
+  }
+  cleanPending(guest);
+  if (cluster.machines.get(guest.vmid)) hotplugPending(cluster, guest);
+  else applyPending(cluster, guest);
+}
+
+function requireUnprotected(guest: WorldGuest, what: string): void {
+  if (guest.config.current['protection'] === '1') throw failed(`${what} - protection mode enabled`);
+}
+
+function balloonFits(update: Update, guest: WorldGuest): void {
+  const { memory, balloon } = update.set;
+  if (memory === undefined && balloon === undefined) return;
+  const most = Number(
+    /(\d+)/.exec(memory ?? guest.config.pending['memory'] ?? guest.config.current['memory'] ?? '512')?.[1],
+  );
+  const wanted = Number(balloon ?? guest.config.pending['balloon'] ?? guest.config.current['balloon'] ?? 0);
+  if (wanted > most) throw failed('balloon value too large (must be smaller than assigned memory)');
+}
+
+async function updateConfig(call: Call, sync: boolean): Promise<string | null> {
+  const { cluster, node, args } = call;
+  const vmid = vmidOf(call);
+  const update = readUpdate(call);
+  complete(call, update.set);
+  requireRights(call, update);
+  cluster.requireQuorum(node);
+  return cluster.locks.guest(node, vmid, 10_000, async () => {
+    const guest = cluster.load(node, vmid);
+    if (args.has('digest') && args.text('digest') !== digestOf(guest.config)) {
+      throw failed('checksum mismatch (file change by other user?)');
+    }
+    cluster.requireUnlocked(guest);
+    revert(update, guest);
+    balloonFits(update, guest);
+    if (sync) {
+      await cluster.clock.sleep(cluster.timing.configMs);
+      await carryOut(call, guest, update, {
+        log: () => undefined,
+        warn: () => undefined,
+        takes: (ms) => cluster.clock.sleep(ms),
+      });
+      return null;
+    }
+    const task = fork(call, 'qmconfig', String(vmid), async (worker) => {
+      worker.log(`update VM ${vmid}: ${update.said}`);
+      await worker.takes(cluster.timing.configMs);
+      await carryOut(call, guest, update, worker);
+    });
+    const delay = args.number('background_delay');
+    if (delay === undefined) return task.upid;
+    await Promise.race([task.ended, cluster.clock.sleep(delay * 1000)]);
+    if (task.running) return task.upid;
+    if (task.exit !== 'OK' && !task.exit?.startsWith('WARNINGS:'))
+      throw failed(`failed to update VM ${vmid}: ${task.exit ?? ''}`);
+    return null;
+  });
+}
+
+/** Taking a wish back: what is pending becomes what is current. */
+function revert(update: Update, guest: WorldGuest): void {
+  for (const option of update.reverts) {
+    const current = guest.config.current[option];
+    if (current !== undefined) update.set[option] = current;
+    else if (guest.config.pending[option] !== undefined) update.deletions.push(option);
+  }
+}
+
+const guest = '/nodes/{node}/qemu/{vmid}';
+
+export const configHandlers: Readonly<Record<string, Handler>> = {
+  [`GET ${guest}/config`]: getConfig,
+  [`GET ${guest}/pending`]: getPending,
+  [`GET ${guest}/cloudinit`]: getCloudInit,
+  [`GET ${guest}/cloudinit/dump`]: dumpCloudInit,
+  [`PUT ${guest}/cloudinit`]: (call) => {
+    call.cluster.requireUnlocked(call.cluster.load(call.node, vmidOf(call)));
+    return null;
+  },
+  [`PUT ${guest}/config`]: (call) => updateConfig(call, true),
+  [`POST ${guest}/config`]: (call) => updateConfig(call, false),
+};

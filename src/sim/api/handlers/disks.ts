@@ -1,0 +1,161 @@
+import { check } from '../../access/permissions.ts';
+import { disksOf, formatDrive, isCdrom, parseDrive } from '../../cluster/drive.ts';
+import type { Drive } from '../../cluster/drive.ts';
+import { nextUnused, without } from '../../cluster/pending.ts';
+import { formatSize, humanBytes, parseSize, parseVolume } from '../../cluster/volumes.ts';
+import type { VolumeFormat } from '../../cluster/volumes.ts';
+import { digestOf } from '../../world/guest-config.ts';
+import type { WorldGuest } from '../../world/world.ts';
+import { failed } from '../refusal.ts';
+import { fork } from '../operation.ts';
+import type { Call, Handler } from '../operation.ts';
+import { refuseSkiplock } from './power.ts';
+
+const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
+
+function requireDigest(call: Call, guest: WorldGuest): void {
+  if (call.args.has('digest') && call.args.text('digest') !== digestOf(guest.config)) {
+    throw failed('checksum mismatch (file change by other user?)');
+  }
+}
+
+function diskAt(guest: WorldGuest, slot: string): Drive {
+  const value = guest.config.current[slot];
+  if (value === undefined) throw failed(`disk '${slot}' does not exist`);
+  const drive = parseDrive(slot, value);
+  if (!drive?.file.includes(':')) throw failed(`disk '${slot}' has no associated volume`);
+  return drive;
+}
+
+function resize(call: Call): string {
+  const { cluster, node, args, who } = call;
+  const vmid = vmidOf(call);
+  refuseSkiplock(call);
+  return fork(call, 'resize', String(vmid), (worker) =>
+    cluster.locks.guest(node, vmid, 10_000, async () => {
+      const guest = cluster.load(node, vmid);
+      requireDigest(call, guest);
+      cluster.requireUnlocked(guest);
+      const slot = args.need('disk');
+      const drive = diskAt(guest, slot);
+      if (isCdrom(drive) || drive.options['media'] === 'cdrom') throw failed("you can't resize a cdrom");
+      const storage = drive.file.split(':')[0]!;
+      check(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace']);
+      cluster.volumes.activeStorage(storage, node);
+      const volume = cluster.volumes.find(drive.file, node);
+      if (!volume) throw failed(`Could not determine current size of volume '${drive.file}'`);
+      const size = args.need('size');
+      const bytes = size.startsWith('+') ? volume.bytes + parseSize(size.slice(1)) : parseSize(size);
+      if (bytes < volume.bytes) throw failed('shrinking disks is not supported');
+      if (bytes === volume.bytes) return;
+      await worker.takes(200);
+      if (!cluster.machines.get(vmid)) worker.log('Image resized.');
+      volume.bytes = bytes;
+      guest.config.current[slot] = formatDrive({ ...drive, options: { ...drive.options, size: formatSize(bytes) } });
+    }),
+  ).upid;
+}
+
+/** Copies a disk to another storage, which also cuts it loose from the base it was linked to. */
+function moveDisk(call: Call): string {
+  const { cluster, node, args, who } = call;
+  const vmid = vmidOf(call);
+  const slot = args.need('disk');
+  const guest = cluster.load(node, vmid);
+  if (args.has('target-vmid')) throw failed('moving a disk to another VM is not part of the simulator');
+  const storageId = args.text('storage');
+  if (storageId === undefined) throw failed("you must specify the storage if you don't move the disk to another VM");
+  check(cluster.world, who, `/storage/${storageId}`, ['Datastore.AllocateSpace']);
+  requireDigest(call, guest);
+  cluster.requireUnlocked(guest);
+  const drive = diskAt(guest, slot);
+  if (isCdrom(drive)) throw failed("you can't move a cdrom");
+  const target = cluster.volumes.enabledStorage(storageId, node);
+  const from = parseVolume(drive.file);
+  const allowed = cluster.volumes.formatsOf(target);
+  const wanted = (args.text('format') ?? from?.format ?? 'raw') as VolumeFormat;
+  const format = allowed.includes(wanted) ? wanted : allowed[0]!;
+  if (from?.storage === storageId && from.format === format && from.base === undefined) {
+    throw failed("you can't move to the same storage with same format");
+  }
+  return fork(call, 'qmmove', String(vmid), (worker) =>
+    cluster.locks.guest(node, vmid, 10_000, async () => {
+      const volume = cluster.volumes.find(drive.file, node);
+      if (!volume) throw failed(`volume '${drive.file}' does not exist`);
+      const storage = cluster.volumes.activeStorage(storageId, node);
+      worker.log(`create full clone of drive ${slot} (${drive.file})`);
+      const name = cluster.volumes.nextName(storage, node, vmid, format);
+      cluster.volumes.allocate(storage, node, name, volume.bytes);
+      const total = humanBytes(volume.bytes);
+      await worker.takes((volume.bytes / cluster.timing.copyBytesPerSecond) * 1000);
+      worker.log(`transferred ${total} of ${total} (100.00%)`);
+      guest.config.current[slot] = formatDrive({
+        ...drive,
+        file: `${storageId}:${name}`,
+        options: { ...drive.options, size: formatSize(volume.bytes) },
+      });
+      if (args.flag('delete')) cluster.volumes.free(volume);
+      else guest.config.current[nextUnused(guest.config.current)] = drive.file;
+    }),
+  ).upid;
+}
+
+function toTemplate(call: Call): string {
+  const { cluster, node } = call;
+  const vmid = vmidOf(call);
+  const checked = (): WorldGuest => {
+    const guest = cluster.load(node, vmid);
+    cluster.requireUnlocked(guest);
+    if (guest.config.snapshots.size > 0) throw failed('unable to create template, because VM contains snapshots');
+    if (guest.config.current['template'] === '1' && !call.args.has('disk')) {
+      throw failed("you can't convert a template to a template");
+    }
+    if (cluster.machines.get(vmid)) throw failed("you can't convert a VM to template if VM is running");
+    return guest;
+  };
+  checked();
+  return fork(call, 'qmtemplate', String(vmid), (worker) =>
+    cluster.locks.guest(node, vmid, 10_000, async () => {
+      const guest = checked();
+      await worker.takes(200);
+      guest.config.current['template'] = '1';
+      for (const drive of disksOf(guest.config.current)) {
+        if (call.args.has('disk') && drive.slot !== call.args.text('disk')) continue;
+        const volume = cluster.volumes.find(drive.file, node);
+        if (!volume || parseVolume(drive.file)?.isBase === true) continue;
+        const leaf = volume.name.replace(/^.*\/(?=\d+\/)/, '').replace(`vm-${vmid}-`, `base-${vmid}-`);
+        cluster.volumes.rename(volume, leaf);
+        guest.config.current[drive.slot] = formatDrive({ ...drive, file: `${volume.storage}:${leaf}` });
+      }
+    }),
+  ).upid;
+}
+
+async function unlink(call: Call): Promise<null> {
+  const { cluster, node, args } = call;
+  const vmid = vmidOf(call);
+  return cluster.locks.guest(node, vmid, 10_000, async () => {
+    const guest = cluster.load(node, vmid);
+    cluster.requireUnlocked(guest);
+    for (const slot of args.list('idlist')) {
+      const value = guest.config.current[slot];
+      if (value === undefined) continue;
+      if (guest.config.current['protection'] === '1')
+        throw failed(`can't remove drive '${slot}' - protection mode enabled`);
+      guest.config.current = without(guest.config.current, slot);
+      const volume = cluster.volumes.find(value.split(',')[0]!, node);
+      if (volume && (args.flag('force') || slot.startsWith('unused'))) cluster.volumes.free(volume);
+      else if (volume) guest.config.current[nextUnused(guest.config.current)] = value.split(',')[0]!;
+    }
+    return Promise.resolve(null);
+  });
+}
+
+const guest = '/nodes/{node}/qemu/{vmid}';
+
+export const diskHandlers: Readonly<Record<string, Handler>> = {
+  [`PUT ${guest}/resize`]: resize,
+  [`POST ${guest}/move_disk`]: moveDisk,
+  [`PUT ${guest}/unlink`]: unlink,
+  [`POST ${guest}/template`]: toTemplate,
+};

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import type { HaState, WorldHaResource } from '../../world/world.ts';
+import { badParameter, failed } from '../refusal.ts';
+import type { Call, Handler } from '../operation.ts';
+
+/** `302` and `vm:302` are the same resource. */
+function sidOf(call: Call): string {
+  const given = call.args.need('sid');
+  return /^\d+$/.test(given) ? `vm:${given}` : given;
+}
+
+const digestOf = (resources: ReadonlyMap<string, WorldHaResource>): string =>
+  createHash('sha1')
+    .update([...resources].map(([sid, resource]) => `${sid} ${JSON.stringify(resource)}\n`).join(''))
+    .digest('hex');
+
+function shown(sid: string, resource: WorldHaResource): Record<string, unknown> {
+  return {
+    sid,
+    type: sid.split(':')[0],
+    state: resource.state,
+    ...(resource.group === undefined ? {} : { group: resource.group }),
+    ...(resource.comment === undefined ? {} : { comment: resource.comment }),
+    ...(resource.failback === undefined ? {} : { failback: resource.failback ? 1 : 0 }),
+    ...(resource.maxRestart === undefined ? {} : { max_restart: resource.maxRestart }),
+    ...(resource.maxRelocate === undefined ? {} : { max_relocate: resource.maxRelocate }),
+  };
+}
+
+function take(call: Call, resource: WorldHaResource): void {
+  const { args } = call;
+  if (args.has('state'))
+    resource.state = (args.text('state') === 'enabled' ? 'started' : args.need('state')) as HaState;
+  if (args.has('group')) resource.group = args.need('group');
+  if (args.has('comment')) resource.comment = args.need('comment');
+  if (args.has('failback')) resource.failback = args.flag('failback');
+  if (args.has('max_restart')) resource.maxRestart = Number(args.need('max_restart'));
+  if (args.has('max_relocate')) resource.maxRelocate = Number(args.need('max_relocate'));
+}
+
+/** Groups became rules in PVE 9. */
+function refuseGroup(call: Call): void {
+  if (call.args.has('group') && call.cluster.world.release !== '8.4') {
+    throw badParameter({ group: 'ha groups have been migrated to rules' });
+  }
+}
+
+function create(call: Call): null {
+  const { cluster } = call;
+  const sid = sidOf(call);
+  refuseGroup(call);
+  const [type, name] = sid.split(':');
+  if (call.args.has('type') && call.args.text('type') !== type)
+    throw failed(`types does not match - ${call.args.need('type')} != ${type!}`);
+  if (!cluster.world.guests.has(Number(name)) || type !== 'vm')
+    throw failed(`resource '${sid}' does not exist in cluster`);
+  cluster.requireQuorum(call.node);
+  if (cluster.world.ha.has(sid)) throw failed(`resource ID '${sid}' already defined`);
+  const resource: WorldHaResource = { state: 'started' };
+  take(call, resource);
+  cluster.world.ha.set(sid, resource);
+  return null;
+}
+
+function update(call: Call): null {
+  const { cluster, args } = call;
+  const sid = sidOf(call);
+  refuseGroup(call);
+  const resource = cluster.world.ha.get(sid);
+  if (!resource) throw failed(`no such resource '${sid}'`);
+  cluster.requireQuorum(call.node);
+  if (args.has('digest') && args.text('digest') !== digestOf(cluster.world.ha)) {
+    throw failed('detected modified configuration - file changed by other user? Try again.');
+  }
+  take(call, resource);
+  for (const option of args.list('delete')) {
+    if (option === 'group') delete resource.group;
+    else if (option === 'comment') delete resource.comment;
+    else if (option === 'failback') delete resource.failback;
+    else if (option === 'max_restart') delete resource.maxRestart;
+    else if (option === 'max_relocate') delete resource.maxRelocate;
+    else if (option === 'state') resource.state = 'started';
+    else throw failed(`unknown option '${option}'`);
+  }
+  return null;
+}
+
+function current(call: Call): object[] {
+  const { cluster, node } = call;
+  const { ha, world } = cluster;
+  const master = [...world.nodes.values()].find((other) => other.on)?.name ?? node;
+  const of9 = world.release !== '8.4';
+  const rows: object[] = [
+    {
+      id: 'quorum',
+      type: 'quorum',
+      node,
+      status: cluster.quorate(node) ? 'OK' : 'No quorum',
+      quorate: cluster.quorate(node) ? 1 : 0,
+    },
+  ];
+  if (of9) {
+    const state = ha.disarmed === undefined ? (ha.armed ? 'armed' : 'standby') : 'disarmed';
+    const status = {
+      armed: 'armed (CRM watchdog active)',
+      standby: 'standby (CRM watchdog standby)',
+      disarmed: 'disarmed',
+    }[state];
+    rows.push({ id: 'fencing', type: 'fencing', node, 'armed-state': state, status });
+  }
+  rows.push({
+    id: 'master',
+    type: 'master',
+    node: master,
+    status: `${master} (active, simulated)`,
+    timestamp: Math.floor(cluster.clock.now() / 1000),
+  });
+  for (const other of world.nodes.values()) {
+    const mode = ha.maintenance.has(other.name) ? 'maintenance mode' : other.on ? 'active' : 'old timestamp - dead?';
+    rows.push({
+      id: `lrm:${other.name}`,
+      type: 'lrm',
+      node: other.name,
+      status: `${other.name} (${mode}, simulated)`,
+      timestamp: Math.floor(cluster.clock.now() / 1000),
+    });
+  }
+  for (const [sid, resource] of [...world.ha].sort()) {
+    const state = ha.stateOf(sid);
+    const where = ha.nodeOf(sid);
+    rows.push({
+      id: `service:${sid}`,
+      type: 'service',
+      sid,
+      node: where,
+      state,
+      crm_state: state,
+      request_state: resource.state,
+      status: `${sid} (${where}, ${state})`,
+      max_restart: resource.maxRestart ?? 1,
+      max_relocate: resource.maxRelocate ?? 1,
+      ...(of9 ? { failback: resource.failback === false ? 0 : 1 } : {}),
+    });
+  }
+  return rows;
+}
+
+const resources = '/cluster/ha/resources';
+
+export const haHandlers: Readonly<Record<string, Handler>> = {
+  'GET /cluster/ha': () => ['status', 'resources', 'groups', 'rules'].map((id) => ({ id })),
+  'GET /cluster/ha/status': () => [{ name: 'current' }, { name: 'manager_status' }],
+  'GET /cluster/ha/status/current': current,
+  'GET /cluster/ha/status/manager_status': ({ cluster }) => ({
+    manager_status: {
+      master_node: [...cluster.world.nodes.values()].find((node) => node.on)?.name ?? '',
+      node_status: Object.fromEntries(
+        [...cluster.world.nodes.values()].map((node) => [
+          node.name,
+          cluster.ha.maintenance.has(node.name) ? 'maintenance' : node.on ? 'online' : 'unknown',
+        ]),
+      ),
+      service_status: Object.fromEntries(
+        [...cluster.world.ha.keys()].map((sid) => [
+          sid,
+          { node: cluster.ha.nodeOf(sid), state: cluster.ha.stateOf(sid) },
+        ]),
+      ),
+      timestamp: Math.floor(cluster.clock.now() / 1000),
+    },
+  }),
+  'POST /cluster/ha/status/arm-ha': ({ cluster }) => {
+    cluster.ha.disarmed = undefined;
+    return null;
+  },
+  'POST /cluster/ha/status/disarm-ha': ({ cluster, args }) => {
+    cluster.ha.disarmed = args.need('resource-mode') === 'freeze' ? 'freeze' : 'ignore';
+    return null;
+  },
+  [`GET ${resources}`]: ({ cluster, args }) =>
+    [...cluster.world.ha]
+      .filter(([sid]) => args.text('type') === undefined || sid.startsWith(`${args.need('type')}:`))
+      .map(([sid, resource]) => ({ ...shown(sid, resource), digest: digestOf(cluster.world.ha) })),
+  [`GET ${resources}/{sid}`]: (call) => {
+    const sid = sidOf(call);
+    const resource = call.cluster.world.ha.get(sid);
+    if (!resource) throw failed(`no such resource '${sid}'`);
+    return { ...shown(sid, resource), digest: digestOf(call.cluster.world.ha) };
+  },
+  [`POST ${resources}`]: create,
+  [`PUT ${resources}/{sid}`]: update,
+  [`DELETE ${resources}/{sid}`]: (call) => {
+    const { cluster } = call;
+    const sid = sidOf(call);
+    if (!cluster.world.ha.delete(sid)) throw failed(`cannot delete service '${sid}', not HA managed!`);
+    cluster.ha.forget(sid);
+    return null;
+  },
+};

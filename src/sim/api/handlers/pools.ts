@@ -1,0 +1,133 @@
+import { check, has } from '../../access/permissions.ts';
+import type { WorldPool } from '../../world/world.ts';
+import { failed } from '../refusal.ts';
+import type { Call, Handler } from '../operation.ts';
+
+function membersOf(call: Call, pool: WorldPool): object[] {
+  const { cluster, args } = call;
+  const type = args.text('type');
+  const guests = [...pool.vms]
+    .filter((vmid) => cluster.world.guests.has(vmid))
+    .sort((a, b) => a - b)
+    .map((vmid) => {
+      const guest = cluster.world.guests.get(vmid)!;
+      const sample = cluster.view.of(guest.node)?.guests.get(vmid);
+      const row = { id: `qemu/${vmid}`, type: 'qemu', vmid, node: guest.node, status: 'unknown' };
+      return sample ? { ...row, ...sample, template: sample.template ? 1 : 0, disk: 0 } : row;
+    });
+  const storages = [...pool.storages].flatMap((storage) =>
+    [...cluster.world.nodes.keys()].map((node) => ({
+      id: `storage/${node}/${storage}`,
+      type: 'storage',
+      storage,
+      node,
+      status: 'available',
+    })),
+  );
+  return [
+    ...(type === undefined || type === 'qemu' ? guests : []),
+    ...(type === undefined || type === 'storage' ? storages : []),
+  ];
+}
+
+function poolNamed(call: Call): WorldPool {
+  const id = call.args.need('poolid');
+  const pool = call.cluster.world.pools.get(id);
+  if (!pool) throw failed(`pool '${id}' does not exist`);
+  return pool;
+}
+
+const described = (pool: WorldPool): object => (pool.comment === '' ? {} : { comment: pool.comment });
+
+function updatePool(call: Call): null {
+  const { cluster, args, who } = call;
+  const id = args.need('poolid');
+  cluster.requireQuorum(call.node);
+  const pool = cluster.world.pools.get(id);
+  const refuse = (text: string): Error => failed(`update pools failed: ${text}`);
+  if (!pool) throw refuse(`pool '${id}' does not exist`);
+  const vmids = args.list('vms').map(Number);
+  for (const vmid of vmids) {
+    check(cluster.world, who, `/vms/${vmid}`, ['Permissions.Modify']);
+    if (args.flag('delete')) {
+      if (!pool.vms.has(vmid)) throw refuse(`VM ${vmid} is not a pool member`);
+      continue;
+    }
+    if (pool.vms.has(vmid)) throw refuse(`VM ${vmid} is already a pool member`);
+    const other = cluster.poolOf(vmid);
+    if (other !== undefined && !args.flag('allow-move')) {
+      throw refuse(`VM ${vmid} belongs already to pool '${other}' and 'allow-move' is not set`);
+    }
+    if (other !== undefined) check(cluster.world, who, `/pool/${other}`, ['Pool.Allocate']);
+  }
+  const storages = args.list('storage');
+  for (const storage of storages) {
+    check(cluster.world, who, `/storage/${storage}`, ['Permissions.Modify']);
+    if (args.flag('delete') && !pool.storages.has(storage)) throw refuse(`Storage '${storage}' is not a pool member`);
+    if (!args.flag('delete') && pool.storages.has(storage))
+      throw refuse(`Storage '${storage}' is already a pool member`);
+  }
+  for (const vmid of vmids) {
+    for (const other of cluster.world.pools.values()) other.vms.delete(vmid);
+    if (!args.flag('delete')) pool.vms.add(vmid);
+  }
+  for (const storage of storages) {
+    if (args.flag('delete')) pool.storages.delete(storage);
+    else pool.storages.add(storage);
+  }
+  if (args.has('comment')) pool.comment = args.need('comment');
+  return null;
+}
+
+function deletePool(call: Call): null {
+  const { cluster, args } = call;
+  const id = args.need('poolid');
+  const refuse = (text: string): Error => failed(`delete pool failed: ${text}`);
+  const pool = cluster.world.pools.get(id);
+  if (!pool) throw refuse(`pool '${id}' does not exist`);
+  if ([...cluster.world.pools.keys()].some((other) => other.startsWith(`${id}/`)))
+    throw refuse(`pool '${id}' is not empty`);
+  const [vmid] = pool.vms;
+  if (vmid !== undefined) throw refuse(`pool '${id}' is not empty (contains VM ${vmid})`);
+  const [storage] = pool.storages;
+  if (storage !== undefined) throw refuse(`pool '${id}' is not empty (contains storage '${storage}')`);
+  cluster.world.pools.delete(id);
+  return null;
+}
+
+export const poolHandlers: Readonly<Record<string, Handler>> = {
+  'GET /pools': (call) => {
+    const { cluster, who, args } = call;
+    if (args.has('poolid')) {
+      const pool = poolNamedFor(call);
+      return [{ poolid: args.need('poolid'), ...described(pool), members: membersOf(call, pool) }];
+    }
+    return [...cluster.world.pools]
+      .filter(([id]) => has(cluster.world, who, `/pool/${id}`, 'Pool.Audit'))
+      .map(([poolid, pool]) => ({ poolid, ...described(pool) }));
+  },
+  'GET /pools/{poolid}': (call) => {
+    const pool = poolNamed(call);
+    return { ...described(pool), members: membersOf(call, pool) };
+  },
+  'POST /pools': ({ cluster, args, node }) => {
+    const id = args.need('poolid');
+    cluster.requireQuorum(node);
+    const parent = id.includes('/') ? id.slice(0, id.lastIndexOf('/')) : undefined;
+    if (cluster.world.pools.has(id)) throw failed(`create pool failed: pool '${id}' already exists`);
+    if (parent !== undefined && !cluster.world.pools.has(parent))
+      throw failed(`create pool failed: parent '${parent}' of pool '${id}' does not exist`);
+    cluster.world.pools.set(id, { comment: args.text('comment') ?? '', vms: new Set(), storages: new Set() });
+    return null;
+  },
+  'PUT /pools': updatePool,
+  'PUT /pools/{poolid}': updatePool,
+  'DELETE /pools': deletePool,
+  'DELETE /pools/{poolid}': deletePool,
+};
+
+/** With `poolid` the list is one pool, and the right to see that one is asked for. */
+function poolNamedFor(call: Call): WorldPool {
+  check(call.cluster.world, call.who, `/pool/${call.args.need('poolid')}`, ['Pool.Audit']);
+  return poolNamed(call);
+}

@@ -1,0 +1,303 @@
+import { check } from '../../access/permissions.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { agentEnabled, disksOf } from '../../cluster/drive.ts';
+import type { Worker } from '../../cluster/tasks.ts';
+import { badParameter, failed } from '../refusal.ts';
+import { fork } from '../operation.ts';
+import type { Call, Handler } from '../operation.ts';
+import { applyPending } from '../../cluster/pending.ts';
+
+const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
+
+/** A lock may be skipped by root in person only; a token is not root. */
+export function refuseSkiplock(call: Call): void {
+  if (call.args.flag('skiplock') && call.who.id !== 'root@pam') {
+    throw badParameter({ skiplock: 'Only root may use this option.' });
+  }
+}
+
+/** Starts QEMU: pending changes become current, the cloud-init image is made anew, a saved state is restored. */
+export async function startGuest(cluster: Cluster, node: string, vmid: number, worker: Worker): Promise<void> {
+  await cluster.locks.guest(node, vmid, 10_000, async () => {
+    const guest = cluster.load(node, vmid);
+    const { current } = guest.config;
+    if (current['template'] === '1') throw failed("you can't start a vm if it's a template");
+    const suspended = current['lock'] === 'suspended';
+    if (!suspended) cluster.requireUnlocked(guest);
+    if (cluster.machines.get(vmid)) throw failed(`VM ${vmid} already running`);
+    applyPending(cluster, guest);
+    for (const drive of disksOf(guest.config.current)) {
+      cluster.volumes.activeStorage(drive.file.split(':')[0]!, node);
+      if (!cluster.volumes.find(drive.file, node)) throw failed(`volume '${drive.file}' does not exist`);
+    }
+    requireMemory(cluster, node, vmid);
+    await worker.takes(cluster.timing.startMs);
+    if (suspended) {
+      worker.log('Resuming suspended VM');
+      const state = guest.config.current['vmstate'];
+      const volume = state === undefined ? undefined : cluster.volumes.find(state, node);
+      if (volume) cluster.volumes.free(volume);
+      for (const key of ['lock', 'vmstate', 'runningmachine', 'runningcpu']) {
+        guest.config.current = Object.fromEntries(
+          Object.entries(guest.config.current).filter(([name]) => name !== key),
+        );
+      }
+    }
+    cluster.machines.start(vmid, node, guest.config.current, suspended ? 0 : cluster.timing.bootMs);
+    guest.running = true;
+  });
+}
+
+/** Room is what the node has, less what its running guests were promised. */
+function requireMemory(cluster: Cluster, node: string, vmid: number): void {
+  const promised = (id: number): number =>
+    Number(/(\d+)/.exec(cluster.world.guests.get(id)?.config.current['memory'] ?? '512')?.[1]) * 2 ** 20;
+  const taken = cluster.machines.all
+    .filter((machine) => machine.node === node)
+    .reduce((sum, machine) => sum + promised(machine.vmid), 2 * 2 ** 30);
+  const total = cluster.world.nodes.get(node)?.memoryBytes ?? 0;
+  if (taken + promised(vmid) > total * 1.5) {
+    throw failed(`start failed: QEMU exited with code 1\ncannot set up guest memory 'pc.ram': Cannot allocate memory`);
+  }
+}
+
+/** Power off at once. A guest that is off already is fine. */
+async function stopGuest(cluster: Cluster, node: string, vmid: number, worker: Worker): Promise<void> {
+  if (!cluster.isRunning(node, vmid)) return;
+  await cluster.locks.guest(node, vmid, 10_000, async () => {
+    cluster.requireUnlocked(cluster.load(node, vmid));
+    await worker.takes(cluster.timing.stopMs);
+    cluster.halt(vmid);
+    const guest = cluster.guestOn(node, vmid);
+    if (guest) applyPending(cluster, guest);
+  });
+}
+
+/** Asks the guest; waits; then gives up, or pulls the plug with `forceStop`. */
+async function shutdownGuest(
+  call: Call,
+  vmid: number,
+  worker: Worker,
+  timeoutMs: number,
+  force: boolean,
+): Promise<void> {
+  const { cluster, node } = call;
+  if (!cluster.isRunning(node, vmid)) return;
+  await cluster.locks.guest(node, vmid, 10_000, async () => {
+    cluster.requireUnlocked(cluster.load(node, vmid));
+    const machine = cluster.machines.get(vmid);
+    if (!machine) return;
+    const deaf =
+      machine.trouble === 'hang' ||
+      machine.trouble === 'lose-disk' ||
+      machine.qmp !== 'running' ||
+      !cluster.machines.isBooted(machine);
+    const neededMs = deaf ? Number.POSITIVE_INFINITY : cluster.timing.shutdownMs;
+    await worker.takes(Math.min(neededMs, timeoutMs));
+    if (neededMs > timeoutMs) {
+      if (!force) {
+        worker.log('VM quit/powerdown failed');
+        throw failed('VM quit/powerdown failed - got timeout');
+      }
+      worker.log('VM quit/powerdown failed - terminating now with SIGTERM');
+      await worker.takes(10_000);
+      worker.log('VM still running - terminating now with SIGKILL');
+    }
+    cluster.halt(vmid);
+    applyPending(cluster, cluster.load(node, vmid));
+  });
+}
+
+/** `down=` of the startup order, else a minute. */
+function shutdownTimeout(call: Call, vmid: number): number {
+  const asked = call.args.number('timeout');
+  if (asked !== undefined) return asked * 1000;
+  const startup = call.cluster.guestOn(call.node, vmid)?.config.current['startup'] ?? '';
+  return Number(/down=(\d+)/.exec(startup)?.[1] ?? 60) * 1000;
+}
+
+const isPaused = (call: Call, vmid: number): boolean =>
+  call.cluster.machines.get(vmid)?.qmp === 'paused' && call.cluster.guestOn(call.node, vmid) !== undefined;
+
+/** An HA resource is not started or stopped by the caller: the manager is asked to. */
+function requestHa(call: Call, vmid: number, state: 'started' | 'stopped'): string {
+  const word = state === 'started' ? 'start' : 'stop';
+  return fork(call, `ha${word}`, String(vmid), async (worker) => {
+    worker.log(`Requesting HA ${word} for VM ${vmid}`);
+    await worker.takes(300);
+    call.cluster.ha.request(`vm:${vmid}`, state);
+  }).upid;
+}
+
+function requireRunning(call: Call, vmid: number): void {
+  if (!call.cluster.isRunning(call.node, vmid)) throw failed(`VM ${vmid} not running`);
+}
+
+/** Saves the memory to a volume and ends QEMU. */
+async function suspendToDisk(call: Call, vmid: number, storageId: string, worker: Worker): Promise<void> {
+  const { cluster, node } = call;
+  const guest = cluster.load(node, vmid);
+  await cluster.locks.guest(node, vmid, 10_000, async () => {
+    cluster.requireUnlocked(guest);
+    guest.config.current['lock'] = 'suspending';
+    const bytes = Number(/(\d+)/.exec(guest.config.current['memory'] ?? '512')?.[1]) * 2 * 2 ** 20 + 500 * 2 ** 20;
+    const storage = cluster.volumes.activeStorage(storageId, node);
+    const name = cluster.volumes.nextName(
+      storage,
+      node,
+      vmid,
+      'raw',
+      `state-suspend-${new Date(cluster.clock.now()).toISOString().slice(0, 10)}`,
+    );
+    try {
+      cluster.volumes.allocate(storage, node, name, bytes);
+      worker.log(`State logical volume '${storageId}:${name}' created`);
+      await worker.takes((bytes / cluster.timing.copyBytesPerSecond) * 1000);
+    } catch (error) {
+      guest.config.current = Object.fromEntries(Object.entries(guest.config.current).filter(([key]) => key !== 'lock'));
+      throw error;
+    }
+    cluster.halt(vmid);
+    guest.config.current['lock'] = 'suspended';
+    guest.config.current['vmstate'] = `${storageId}:${name}`;
+  });
+}
+
+const power = '/nodes/{node}/qemu/{vmid}/status';
+
+export const powerHandlers: Readonly<Record<string, Handler>> = {
+  [`POST ${power}/start`]: (call) => {
+    const vmid = vmidOf(call);
+    refuseSkiplock(call);
+    for (const name of [
+      'machine',
+      'stateuri',
+      'migratedfrom',
+      'targetstorage',
+      'migration_type',
+      'migration_network',
+      'force-cpu',
+      'with-conntrack-state',
+      'nets-host-mtu',
+    ]) {
+      if (call.args.has(name)) throw badParameter({ [name]: 'Only root may use this option.' });
+    }
+    call.cluster.requireQuorum(call.node);
+    if (call.cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'started');
+    return fork(call, 'qmstart', String(vmid), (worker) => startGuest(call.cluster, call.node, vmid, worker)).upid;
+  },
+  [`POST ${power}/stop`]: (call) => {
+    const { cluster } = call;
+    const vmid = vmidOf(call);
+    refuseSkiplock(call);
+    for (const name of ['keepActive', 'migratedfrom']) {
+      if (call.args.flag(name) || (name === 'migratedfrom' && call.args.has(name)))
+        throw badParameter({ [name]: 'Only root may use this option.' });
+    }
+    if (cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'stopped');
+    return fork(call, 'qmstop', String(vmid), async (worker) => {
+      if (call.args.flag('overrule-shutdown')) {
+        cluster.tasks.interrupt(call.node, (task) => task.of.type === 'qmshutdown' && task.of.id === String(vmid));
+        await worker.takes(50);
+      }
+      await stopGuest(cluster, call.node, vmid, worker);
+    }).upid;
+  },
+  [`POST ${power}/shutdown`]: (call) => {
+    const vmid = vmidOf(call);
+    refuseSkiplock(call);
+    if (call.args.flag('keepActive')) throw badParameter({ keepActive: 'Only root may use this option.' });
+    const force = call.args.flag('forceStop');
+    if (isPaused(call, vmid)) {
+      if (!force) throw failed('VM is paused - cannot shutdown');
+      return fork(call, 'qmstop', String(vmid), (worker) => stopGuest(call.cluster, call.node, vmid, worker)).upid;
+    }
+    if (call.cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'stopped');
+    const timeoutMs = shutdownTimeout(call, vmid);
+    return fork(call, 'qmshutdown', String(vmid), (worker) => shutdownGuest(call, vmid, worker, timeoutMs, force)).upid;
+  },
+  [`POST ${power}/reboot`]: (call) => {
+    const vmid = vmidOf(call);
+    if (isPaused(call, vmid)) throw failed('VM is paused - cannot shutdown');
+    requireRunning(call, vmid);
+    return fork(call, 'qmreboot', String(vmid), async (worker) => {
+      worker.log(`Requesting reboot of VM ${vmid}`);
+      await shutdownGuest(call, vmid, worker, shutdownTimeout(call, vmid), false);
+      await startGuest(call.cluster, call.node, vmid, worker);
+    }).upid;
+  },
+  [`POST ${power}/reset`]: (call) => {
+    const vmid = vmidOf(call);
+    refuseSkiplock(call);
+    requireRunning(call, vmid);
+    return fork(call, 'qmreset', String(vmid), (worker) =>
+      call.cluster.locks.guest(call.node, vmid, 10_000, async () => {
+        const guest = call.cluster.load(call.node, vmid);
+        call.cluster.requireUnlocked(guest);
+        await worker.takes(100);
+        const machine = call.cluster.machines.get(vmid);
+        if (machine) call.cluster.machines.start(vmid, call.node, machine.options, call.cluster.timing.bootMs);
+      }),
+    ).upid;
+  },
+  [`POST ${power}/suspend`]: (call) => {
+    const { cluster, node, who, args } = call;
+    const vmid = vmidOf(call);
+    refuseSkiplock(call);
+    requireRunning(call, vmid);
+    const toDisk = args.flag('todisk');
+    if (!toDisk) {
+      return fork(call, 'qmpause', String(vmid), (worker) =>
+        cluster.locks.guest(node, vmid, 10_000, async () => {
+          cluster.requireUnlocked(cluster.load(node, vmid));
+          await worker.takes(50);
+          const machine = cluster.machines.get(vmid);
+          if (!machine) throw failed(`VM ${vmid} not running`);
+          machine.qmp = 'paused';
+          cluster.machines.changed(vmid);
+        }),
+      ).upid;
+    }
+    if (cluster.world.ha.has(`vm:${vmid}`)) throw failed('Cannot suspend HA managed VM to disk');
+    check(cluster.world, who, `/vms/${vmid}`, ['VM.Config.Disk']);
+    const { current } = cluster.load(node, vmid).config;
+    const storageId =
+      args.text('statestorage') ?? current['vmstatestorage'] ?? disksOf(current)[0]?.file.split(':')[0] ?? 'local';
+    check(cluster.world, who, `/storage/${storageId}`, ['Datastore.AllocateSpace']);
+    return fork(call, 'qmsuspend', String(vmid), (worker) => suspendToDisk(call, vmid, storageId, worker)).upid;
+  },
+  [`POST ${power}/resume`]: (call) => {
+    const { cluster, node } = call;
+    const vmid = vmidOf(call);
+    refuseSkiplock(call);
+    if (call.args.flag('nocheck')) throw badParameter({ nocheck: 'Only root may use this option.' });
+    const suspended = cluster.guestOn(node, vmid)?.config.current['lock'] === 'suspended';
+    if (!suspended) requireRunning(call, vmid);
+    return fork(call, 'qmresume', String(vmid), async (worker) => {
+      if (suspended) {
+        await startGuest(cluster, node, vmid, worker);
+        return;
+      }
+      await cluster.locks.guest(node, vmid, 10_000, async () => {
+        const guest = cluster.load(node, vmid);
+        if (guest.config.current['lock'] !== 'backup') cluster.requireUnlocked(guest);
+        await worker.takes(50);
+        const machine = cluster.machines.get(vmid);
+        if (machine?.qmp === 'paused') machine.qmp = 'running';
+        cluster.machines.changed(vmid);
+      });
+    }).upid;
+  },
+};
+
+export const answersAgent = (call: Call, vmid: number): boolean => {
+  const machine = call.cluster.machines.get(vmid);
+  return (
+    machine !== undefined &&
+    agentEnabled(machine.options) &&
+    machine.qmp === 'running' &&
+    machine.trouble === 'none' &&
+    call.cluster.machines.isBooted(machine) &&
+    call.cluster.guestAgents
+  );
+};

@@ -1,0 +1,150 @@
+import { disksOf, isDriveSlot } from '../../cluster/drive.ts';
+import { without } from '../../cluster/pending.ts';
+import type { Options } from '../../world/guest-config.ts';
+import { digestOf } from '../../world/guest-config.ts';
+import { failed } from '../refusal.ts';
+import { fork } from '../operation.ts';
+import type { Call, Handler } from '../operation.ts';
+import { startGuest } from './power.ts';
+
+const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
+
+function listSnapshots(call: Call): object[] {
+  const { config } = call.cluster.load(call.node, vmidOf(call));
+  const rows: object[] = [...config.snapshots].map(([name, options]) => ({
+    name,
+    description: options['description'] ?? '',
+    ...(options['snaptime'] === undefined ? {} : { snaptime: Number(options['snaptime']) }),
+    ...(options['parent'] === undefined ? {} : { parent: options['parent'] }),
+    vmstate: options['vmstate'] === undefined ? 0 : 1,
+  }));
+  const parent = config.current['parent'];
+  return [
+    ...rows,
+    {
+      name: 'current',
+      description: 'You are here!',
+      digest: digestOf(config),
+      running: call.cluster.machines.get(vmidOf(call)) ? 1 : 0,
+      ...(parent === undefined ? {} : { parent }),
+    },
+  ];
+}
+
+/** The state of a guest at one moment, without what only the present has. */
+const frozen = (options: Options): Options =>
+  Object.fromEntries(
+    Object.entries(options).filter(
+      ([key]) => !['lock', 'digest', 'description'].includes(key) && !/^unused\d+$/.test(key),
+    ),
+  );
+
+function takeSnapshot(call: Call): string {
+  const { cluster, node, args } = call;
+  const vmid = vmidOf(call);
+  const name = args.need('snapname');
+  if (name === 'current' || name.toLowerCase() === 'pending')
+    throw failed(`unable to use snapshot name '${name.toLowerCase()}' (reserved name)`);
+  return fork(call, 'qmsnapshot', String(vmid), (worker) =>
+    cluster.locks.guest(node, vmid, 10_000, async () => {
+      const guest = cluster.load(node, vmid);
+      const { config } = guest;
+      if (config.current['template'] === '1') throw failed("you can't take a snapshot if it's a template");
+      cluster.requireUnlocked(guest);
+      if (config.snapshots.has(name)) throw failed(`snapshot name '${name}' already used`);
+      const disks = disksOf(config.current);
+      if (!disks.every((drive) => cluster.volumes.can('snapshot', drive.file)))
+        throw failed('snapshot feature is not available');
+      config.current['lock'] = 'snapshot';
+      for (const drive of disks) worker.log(`snapshotting 'drive-${drive.slot}' (${drive.file})`);
+      await worker.takes(100);
+      config.current = without(config.current, 'lock');
+      const withState = args.flag('vmstate') && cluster.machines.get(vmid) !== undefined;
+      config.snapshots.set(name, {
+        ...frozen(config.current),
+        snaptime: String(Math.floor(cluster.clock.now() / 1000)),
+        ...(args.has('description') ? { description: args.need('description') } : {}),
+        ...(withState ? { runningmachine: 'pc-i440fx-10.1+pve0' } : {}),
+      });
+      config.current['parent'] = name;
+    }),
+  ).upid;
+}
+
+function rollback(call: Call): string {
+  const { cluster, node, args } = call;
+  const vmid = vmidOf(call);
+  const name = args.need('snapname');
+  return fork(call, 'qmrollback', String(vmid), async (worker) => {
+    await cluster.locks.guest(node, vmid, 10_000, async () => {
+      const guest = cluster.load(node, vmid);
+      const { config } = guest;
+      if (config.current['template'] === '1') throw failed("you can't rollback if vm is a template");
+      const snapshot = config.snapshots.get(name);
+      if (!snapshot) throw failed(`snapshot '${name}' does not exist`);
+      cluster.requireUnlocked(guest);
+      if (cluster.machines.get(vmid)) cluster.halt(vmid);
+      await worker.takes(200);
+      const { snaptime: _, runningmachine: __, vmstate: ___, ...back } = snapshot;
+      for (const drive of disksOf(config.current)) {
+        const kept = Object.values(back).some((value) => value.startsWith(`${drive.file},`) || value === drive.file);
+        if (!kept && isDriveSlot(drive.slot))
+          back[`unused${Object.keys(back).filter((key) => key.startsWith('unused')).length}`] = drive.file;
+      }
+      const description = config.current['description'];
+      config.current = {
+        ...without(back, 'description'),
+        ...(description === undefined ? {} : { description }),
+        parent: name,
+      };
+    });
+    if (args.flag('start')) await startGuest(cluster, node, vmid, worker);
+  }).upid;
+}
+
+function deleteSnapshot(call: Call): string {
+  const { cluster, node, args } = call;
+  const vmid = vmidOf(call);
+  const name = args.need('snapname');
+  return fork(call, 'qmdelsnapshot', String(vmid), (worker) =>
+    cluster.locks.guest(node, vmid, 10_000, async () => {
+      const guest = cluster.load(node, vmid);
+      const { config } = guest;
+      if (config.current['template'] === '1') throw failed("you can't delete a snapshot if vm is a template");
+      const snapshot = config.snapshots.get(name);
+      if (!snapshot) throw failed(`snapshot '${name}' does not exist`);
+      cluster.requireUnlocked(guest);
+      await worker.takes(200);
+      const parent = snapshot['parent'];
+      for (const options of [config.current, ...config.snapshots.values()]) {
+        if (options['parent'] !== name) continue;
+        if (parent === undefined) Reflect.deleteProperty(options, 'parent');
+        else options['parent'] = parent;
+      }
+      config.snapshots.delete(name);
+    }),
+  ).upid;
+}
+
+function snapshotOf(call: Call): Options {
+  const snapshot = call.cluster.load(call.node, vmidOf(call)).config.snapshots.get(call.args.need('snapname'));
+  if (!snapshot) throw failed(`snapshot '${call.args.need('snapname')}' does not exist`);
+  return snapshot;
+}
+
+const snapshots = '/nodes/{node}/qemu/{vmid}/snapshot';
+
+export const snapshotHandlers: Readonly<Record<string, Handler>> = {
+  [`GET ${snapshots}`]: listSnapshots,
+  [`POST ${snapshots}`]: takeSnapshot,
+  [`GET ${snapshots}/{snapname}`]: () => [{ cmd: 'rollback' }, { cmd: 'config' }],
+  [`DELETE ${snapshots}/{snapname}`]: deleteSnapshot,
+  [`GET ${snapshots}/{snapname}/config`]: (call) => snapshotOf(call),
+  [`PUT ${snapshots}/{snapname}/config`]: (call) => {
+    call.cluster.requireUnlocked(call.cluster.load(call.node, vmidOf(call)));
+    const snapshot = snapshotOf(call);
+    if (call.args.has('description')) snapshot['description'] = call.args.need('description');
+    return null;
+  },
+  [`POST ${snapshots}/{snapname}/rollback`]: rollback,
+};

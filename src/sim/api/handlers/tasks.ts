@@ -1,0 +1,102 @@
+import { has } from '../../access/permissions.ts';
+import type { Task } from '../../cluster/tasks.ts';
+import { parseUpid } from '../../cluster/upid.ts';
+import { badParameter, notPermitted } from '../refusal.ts';
+import { Listing } from '../operation.ts';
+import type { Call, Handler } from '../operation.ts';
+
+const ownerOf = (task: Task): { user: string; tokenid?: string } => {
+  const [user, tokenid] = task.of.user.split('!');
+  return { user: user!, ...(tokenid === undefined ? {} : { tokenid }) };
+};
+
+/** A user owns what their tokens did; a token owns only what it did itself. */
+const owns = (call: Call, task: Task): boolean =>
+  call.who.id === task.of.user || (call.who.token === undefined && ownerOf(task).user === call.who.user);
+
+export const describeTask = (task: Task): Record<string, unknown> => ({
+  upid: task.upid,
+  node: task.of.node,
+  pid: task.of.pid,
+  pstart: task.of.pstart,
+  starttime: task.of.starttime,
+  type: task.of.type,
+  id: task.of.id,
+  ...ownerOf(task),
+  ...(task.endtime === undefined ? {} : { endtime: task.endtime }),
+});
+
+/** The task a call names, when the caller may see it. */
+function taskOf(call: Call, privilege = 'Sys.Audit'): Task {
+  const upid = call.args.need('upid');
+  const parsed = parseUpid(upid);
+  if (!parsed) throw badParameter({ upid: 'unable to parse worker upid' });
+  const task = call.cluster.tasks.find(upid);
+  const [user] = parsed.user.split('!');
+  const own = task
+    ? owns(call, task)
+    : parsed.user === call.who.id || (call.who.token === undefined && user === call.who.user);
+  if (!own && !has(call.cluster.world, call.who, `/nodes/${call.node}`, privilege)) {
+    throw notPermitted(`/nodes/${call.node}, ${privilege}`);
+  }
+  if (!task || parsed.node !== call.node) throw badParameter({ upid: 'no such task' });
+  return task;
+}
+
+/** `ok`, `warning`, `error` or `unknown`: what a list can be filtered by. */
+function kindOf(exit: string | undefined): string {
+  if (exit === undefined || exit === 'OK') return 'ok';
+  if (/^WARNINGS: \d+$/.test(exit)) return 'warning';
+  return exit === 'unexpected status' ? 'unknown' : 'error';
+}
+
+function listTasks(call: Call): Listing {
+  const { cluster, args, who, node } = call;
+  const all = has(cluster.world, who, `/nodes/${node}`, 'Sys.Audit');
+  const source = args.text('source') ?? 'archive';
+  const since = args.number('since');
+  const until = args.number('until');
+  const kinds = args.list('statusfilter').map((kind) => kind.toLowerCase());
+  const userfilter = args.text('userfilter');
+  const found = cluster.tasks
+    .ofNode(node)
+    .filter((task) => (task.running ? source !== 'archive' : source !== 'active'))
+    .sort((a, b) => Number(b.running) - Number(a.running))
+    .filter((task) => all || owns(call, task))
+    .filter((task) => args.text('vmid') === undefined || task.of.id === args.text('vmid'))
+    .filter((task) => args.text('typefilter') === undefined || task.of.type === args.text('typefilter'))
+    .filter((task) => userfilter === undefined || task.of.user.toLowerCase().includes(userfilter.toLowerCase()))
+    .filter((task) => since === undefined || task.of.starttime >= since)
+    .filter((task) => until === undefined || task.of.starttime <= until)
+    .filter((task) => !args.flag('errors') || (!task.running && !['ok', 'warning'].includes(kindOf(task.exit))))
+    .filter((task) => kinds.length === 0 || (!task.running && kinds.includes(kindOf(task.exit))));
+  const start = args.number('start') ?? 0;
+  const limit = args.number('limit') ?? 50;
+  const page = found.slice(start, limit === 0 ? undefined : start + limit);
+  return new Listing(
+    page.map((task) => ({ ...describeTask(task), status: task.running ? 'RUNNING' : task.exit })),
+    found.length,
+  );
+}
+
+export const taskHandlers: Readonly<Record<string, Handler>> = {
+  'GET /nodes/{node}/tasks': listTasks,
+  'GET /nodes/{node}/tasks/{upid}': () => [{ name: 'log' }, { name: 'status' }],
+  'GET /nodes/{node}/tasks/{upid}/status': (call) => {
+    const task = taskOf(call);
+    const { endtime: _, ...shown } = describeTask(task);
+    return task.running ? { ...shown, status: 'running' } : { ...shown, status: 'stopped', exitstatus: task.exit };
+  },
+  'GET /nodes/{node}/tasks/{upid}/log': (call) => {
+    const task = taskOf(call);
+    const start = call.args.number('start') ?? 0;
+    const limit = call.args.number('limit') ?? 50;
+    const lines = task.log.map((t, at) => ({ n: at + 1, t }));
+    const page = lines.slice(start, limit === 0 ? undefined : start + limit);
+    return new Listing(page.length > 0 ? page : [{ n: 1, t: 'no content' }], lines.length);
+  },
+  'DELETE /nodes/{node}/tasks/{upid}': (call) => {
+    call.cluster.tasks.stop(taskOf(call, 'Sys.Modify'));
+    return null;
+  },
+};

@@ -1,0 +1,78 @@
+import { check, checkAny } from '../access/permissions.ts';
+import type { Identity } from '../access/permissions.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Release } from '../world/world.ts';
+import { operations } from './operations.ts';
+import type { Operation, Permission } from './operation.ts';
+import { notPermitted, Refusal } from './refusal.ts';
+import type { Values } from './parameters.ts';
+
+export type Route = { readonly operation: Operation; readonly inPath: Record<string, string> };
+
+const segments = (path: string): string[] => path.split('/').filter((segment) => segment !== '');
+
+/** Finds the operation of a path below `/api2/json`; a named segment wins over a parameter. */
+export function routeOf(method: string, path: string, release: Release): Route | undefined {
+  const given = segments(path).map((segment) => {
+    try {
+      return decodeURIComponent(segment);
+    } catch {
+      return segment;
+    }
+  });
+  let best: Route | undefined;
+  let bestParameters = Number.POSITIVE_INFINITY;
+  for (const operation of operations) {
+    if (operation.method !== method || !(operation.only?.includes(release) ?? true)) continue;
+    const wanted = segments(operation.path);
+    if (wanted.length !== given.length) continue;
+    const inPath: Record<string, string> = {};
+    const fits = wanted.every((segment, at) => {
+      const name = /^\{(\w+)\}$/.exec(segment)?.[1];
+      if (name === undefined) return segment === given[at];
+      inPath[name] = given[at]!;
+      return true;
+    });
+    const parameters = Object.keys(inPath).length;
+    if (fits && parameters < bestParameters) {
+      best = { operation, inPath };
+      bestParameters = parameters;
+    }
+  }
+  return best;
+}
+
+const plain = (value: Values[string] | undefined): string => (value === undefined ? '' : String(value as string));
+
+/** 403 unless the caller has what the operation asks. Comes before the parameters are looked at. */
+export function requirePermission(cluster: Cluster, who: Identity, permission: Permission, values: Values): void {
+  switch (permission.kind) {
+    case 'anybody':
+    case 'world':
+      return;
+    case 'and':
+      for (const part of permission.of) requirePermission(cluster, who, part, values);
+      return;
+    case 'or':
+      if (!permission.of.some((part) => permits(cluster, who, part, values))) throw notPermitted();
+      return;
+    case 'privileges': {
+      if (permission.requireParameter !== undefined && values[permission.requireParameter] === undefined) {
+        throw notPermitted();
+      }
+      const path = permission.path.replace(/\{(\w+)\}/g, (_, name: string) => plain(values[name]));
+      if (permission.any) checkAny(cluster.world, who, path, permission.any);
+      else check(cluster.world, who, path, permission.all ?? []);
+    }
+  }
+}
+
+function permits(cluster: Cluster, who: Identity, permission: Permission, values: Values): boolean {
+  try {
+    requirePermission(cluster, who, permission, values);
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}

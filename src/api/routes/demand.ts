@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import type { DemandBatch, DemandSeries } from '../../domain/demand.ts';
+import { dayMs, hourMs, minuteMs, parseDuration, secondMs } from '../../domain/time.ts';
+import { ProviderError } from '../../ports/errors.ts';
+import type { ApiContext, ApiServer } from '../context.ts';
+import * as wire from '../wire.ts';
+import { findView, notFound } from './hosted-vms.ts';
+
+const steps = [10 * secondMs, minuteMs, 5 * minuteMs, hourMs];
+/** A plot shows a thousand; a spreadsheet may want more. */
+const mostPoints = 20_000;
+/** A full hour of a busy edge, spooled, is about 3 MiB. */
+const mostBatchBytes = 32 * 1024 * 1024;
+
+const series = z.object({ start: z.number(), stepMs: z.number(), qps: z.array(z.number().nullable()) });
+
+export function demandRoutes(server: ApiServer, context: ApiContext): void {
+  server.get(
+    '/api/v1/hosted-vms/:id/demand',
+    {
+      schema: {
+        summary: 'Demand, its forecast and the capacity, in queries per second; null is missing',
+        params: z.object({ id: z.string().max(64) }),
+        querystring: z.object({
+          since: z.string().default('6h').describe('a duration back from now'),
+          step: z.string().optional().describe('10s, 1m, 5m or 1h; chosen to suit `since` unless told'),
+          measure: z.enum(['answers', 'deduplicated', 'estimated']).optional(),
+        }),
+        response: {
+          200: z.object({ demand: series, forecast: z.unknown(), capacityQps: z.number() }),
+          400: wire.trouble,
+          404: wire.trouble,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { since, step, measure } = request.query;
+      const sinceMs = parseDuration(since);
+      if (sinceMs === undefined || sinceMs <= 0) {
+        return await reply.code(400).send({ message: `since=${since} is not a duration such as 6h` });
+      }
+      const stepMs = step === undefined ? suitingStep(sinceMs) : parseDuration(step);
+      if (stepMs === undefined || !steps.includes(stepMs)) {
+        return await reply.code(400).send({ message: `step=${step ?? ''} is none of 10s, 1m, 5m, 1h` });
+      }
+      if (sinceMs / stepMs > mostPoints) {
+        return await reply.code(400).send({
+          message: `${since} in steps of ${step ?? ''} is more than ${mostPoints} points: choose a wider step`,
+        });
+      }
+      const { id } = request.params;
+      const view = await findView(context, id);
+      if (view === undefined) return await notFound(context, reply, id);
+      const to = Math.floor(context.clock() / stepMs) * stepMs;
+      const from = to - Math.ceil(sinceMs / stepMs) * stepMs;
+      const [demand, forecast] = await Promise.all([
+        context.stores.demand.read({ hostedVmId: id, from, to, stepMs, ...(measure === undefined ? {} : { measure }) }),
+        context.forecasts?.newest(id),
+      ]);
+      return { demand: withNulls(demand), forecast: forecast ?? null, capacityQps: view.capacityQps };
+    },
+  );
+
+  server.get(
+    '/api/v1/edges',
+    {
+      schema: {
+        summary: 'Who delivers demand, and how much of DNS they see',
+        response: { 200: z.array(z.looseObject({ edge: z.string() })) },
+      },
+    },
+    async () => (await context.stores.demand.edges(context.clock())).map((edge) => ({ ...edge })),
+  );
+
+  server.post(
+    '/api/v1/demand',
+    {
+      config: { need: 'edge' },
+      bodyLimit: mostBatchBytes,
+      schema: {
+        summary: 'One batch of an edge; a repeat is harmless',
+        body: wire.demandBatch,
+        response: { 200: z.object({ outcome: z.enum(['written', 'repeated']) }), 503: wire.trouble },
+      },
+    },
+    async (request) => {
+      try {
+        const outcome = await context.stores.demand.write(request.body);
+        context.metrics.countBatch(outcome);
+        return { outcome };
+      } catch (error) {
+        context.metrics.countBatch('failed');
+        if (error instanceof ProviderError) request.log.warn({ edge: request.body.edge }, error.message);
+        throw error;
+      }
+    },
+  );
+}
+
+function suitingStep(sinceMs: number): number {
+  if (sinceMs <= hourMs) return 10 * secondMs;
+  if (sinceMs <= dayMs) return minuteMs;
+  return sinceMs <= 7 * dayMs ? 5 * minuteMs : hourMs;
+}
+
+/** JSON has no NaN. */
+function withNulls({ start, stepMs, qps }: DemandSeries): z.infer<typeof series> {
+  return { start, stepMs, qps: qps.map((value) => (Number.isFinite(value) ? value : null)) };
+}

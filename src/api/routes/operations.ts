@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { EventQuery } from '../../ports/registry.ts';
+import type { ApiContext, ApiServer } from '../context.ts';
+import { eventsAsCsv } from '../csv.ts';
+import type { StatusSource } from '../status.ts';
+
+const eventFilter = z.object({
+  hostedVmId: z.string().max(64).optional(),
+  kinds: z.string().max(500).optional().describe('comma-separated'),
+  before: z.coerce.number().int().min(0).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(200),
+  format: z.enum(['json', 'csv']).default('json'),
+});
+
+/** Everything that is about the installation and not about one hosted VM. */
+export function operationsRoutes(server: ApiServer, context: ApiContext, status: StatusSource): void {
+  const { stores, metrics, broadcast } = context;
+
+  server.get(
+    '/api/v1/events',
+    { schema: { summary: 'What Umbra did, newest first', querystring: eventFilter } },
+    async (request, reply) => {
+      const { hostedVmId, kinds, before, limit, format } = request.query;
+      const query: EventQuery = {
+        limit,
+        ...(hostedVmId === undefined ? {} : { hostedVmId }),
+        ...(before === undefined ? {} : { before }),
+        ...(kinds === undefined ? {} : { kinds: kinds.split(',') }),
+      };
+      const events = await stores.registry.events(query);
+      if (format === 'json') return events;
+      void reply.header('content-disposition', 'attachment; filename="umbra-events.csv"');
+      return await reply.type('text/csv; charset=utf-8').send(eventsAsCsv(events));
+    },
+  );
+
+  server.get('/api/v1/capacity', { schema: { summary: 'Nodes, headroom and budget per cluster' } }, async () => {
+    if (context.capacity !== undefined) return await context.capacity();
+    const current = await stores.inventory.current();
+    const clusters = await Promise.all(
+      (current?.inventory.clusters ?? []).map(async ({ name, budget }) => {
+        const ledger = (await context.calls.ledger(name)) as object;
+        return { name, budget, ...ledger };
+      }),
+    );
+    return { clusters };
+  });
+
+  server.get(
+    '/api/v1/foresight',
+    { schema: { summary: 'How far the forecasts can be trusted' } },
+    async (_request, reply) => {
+      if (context.forecasts?.foresight === undefined)
+        return await reply.code(404).send({ message: 'foresight is not measured here' });
+      return await context.forecasts.foresight();
+    },
+  );
+
+  server.get(
+    '/api/v1/status',
+    {
+      schema: {
+        summary: 'Where everything answers, and whether it does; 503 until all is up',
+        response: { 200: statusAnswer, 503: statusAnswer },
+      },
+    },
+    async (_request, reply) => {
+      const answer = await status.look();
+      return await reply.code(answer.ready ? 200 : 503).send(answer);
+    },
+  );
+
+  server.get(
+    '/api/v1/stream',
+    {
+      schema: {
+        summary: 'Changes as server-sent events',
+        querystring: z.object({ vm: z.string().max(64).optional() }),
+      },
+    },
+    async (request, reply) => {
+      reply.hijack();
+      reply.raw.writeHead(200, {
+        ...(reply.getHeaders() as Record<string, string>),
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      });
+      if (!broadcast.add(reply.raw, request.query.vm)) reply.raw.end(': too many open pages\n\n');
+      return await Promise.resolve(reply);
+    },
+  );
+
+  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.render()),
+  );
+
+  server.get('/healthz', { config: { need: 'nobody' }, schema: { hide: true } }, () => ({ ok: true }));
+}
+
+const statusAnswer = z.object({
+  ready: z.boolean(),
+  addresses: z.object({
+    dashboard: z.string(),
+    api: z.string(),
+    temporal: z.string(),
+    temporalUi: z.string(),
+    dns: z.string(),
+    dnstap: z.string(),
+    proxmox: z.string(),
+  }),
+  components: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+});
+export type StatusAnswer = z.infer<typeof statusAnswer>;

@@ -53,3 +53,28 @@ export function ledgerView(state: ClusterState): LedgerView {
     breaker: state.breaker,
   };
 }
+
+/** The state card in the Temporal UI. */
+export function ledgerCard(view: LedgerView): string {
+  const { budget, clones, failovers } = view;
+  const nodes = view.nodes.map(
+    (room) =>
+      `| ${room.node} | ${room.usable ? 'yes' : 'no'} | ${Math.max(0, room.freeMiB)} of ${room.memoryMiB} MiB | ` +
+      `${room.committedCores} of ${room.vcpus} |`,
+  );
+  const losses = view.ifLost
+    .filter((report) => report.protectedVms > 0)
+    .map((report) => `If ${report.node} were lost now, ${report.fit} of ${report.protectedVms} hosted VMs would fit.`);
+  return [
+    `### ${view.cluster}: ${budget.shadows} of ${budget.maxShadows} shadows, ${budget.memoryMiB} of ${budget.maxMemoryMiB} MiB`,
+    '',
+    `${view.waiting.length} requests wait for a place, ${clones.waiting} for their turn to clone (${clones.running} at work), ` +
+      `${view.quarantine.length} numbers rest.`,
+    '',
+    `Failovers: ${failovers.spent} spent and ${failovers.held} reserved of ${failovers.limit}; the breaker is ${view.breaker.kind}.`,
+    ...(nodes.length === 0
+      ? []
+      : ['', '| node | usable | free memory | vCPUs given out |', '|---|---|---|---|', ...nodes]),
+    ...(losses.length === 0 ? [] : ['', ...losses]),
+  ].join('\n');
+}

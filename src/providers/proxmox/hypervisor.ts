@@ -60,7 +60,11 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
   return {
     observeCluster: async (signal) => await observer.observe(work(site, noBeat, signal), Date.now()),
     observeGuest: async (ref, signal) => (await observed(work(site, noBeat, signal, { urgent: true }), ref.vmid))?.view,
-    ensureShadow: async (spec, beat, signal) => await ensureShadow(work(site, beat, signal), spec),
+    ensureShadow: async (spec, beat, signal) => {
+      // The token's rights hold in the cluster's pool: a clone outside it could not even be configured.
+      const pooled = spec.pool === undefined && cluster.pool !== undefined ? { ...spec, pool: cluster.pool } : spec;
+      return await ensureShadow(work(site, beat, signal), pooled);
+    },
     ensurePower: async (ref, wanted, beat, signal) =>
       await ensurePower(work(site, beat, signal, { urgent: true }), ref, wanted),
     ensureFenced: async (ref, beat, signal) => await ensureFenced(work(site, beat, signal, { urgent: true }), ref),

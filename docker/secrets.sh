@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes docker/secrets with random content where it is ours to choose, and empty files to be filled where it is not.
+set -eu
+cd "$(dirname "$0")"
+mkdir -p secrets
+chmod 700 secrets
+make() { [ -e "secrets/$1" ] || { (umask 077 && printf '%s\n' "$2" >"secrets/$1"); echo "made docker/secrets/$1"; }; }
+random() { head -c 32 /dev/urandom | base64 | tr -d '\n=+/'; }
+make postgres_password "$(random)"
+make heartbeat_secret "$(random)"
+make demand_token "$(random)"
+make api_tokens "admin $(random) operations"
+make tsig_key "hmac-sha256:umbra:$(head -c 32 /dev/urandom | base64 | tr -d '\n')"
+make proxmox_token ''
+[ -s secrets/proxmox_token ] && [ "$(cat secrets/proxmox_token)" ] || echo "fill docker/secrets/proxmox_token: user@realm!name=secret (docs/proxmox.md)"

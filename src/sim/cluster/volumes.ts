@@ -20,7 +20,7 @@ export type VolumeName = {
 export function parseVolume(volid: string): VolumeName | undefined {
   const [, storage, name] = volumeId.exec(volid) ?? [];
   if (storage === undefined || name === undefined) return undefined;
-  const file = /^(?:(.+)\/)?((?:\d+\/)?(vm|base|subvol)-(\d+)-[^/]+)$/.exec(name);
+  const file = /^(?:((?:\d+\/)?base-\d+-[^/]+)\/)?((?:\d+\/)?(vm|base|subvol)-(\d+)-[^/]+)$/.exec(name);
   if (!file) return undefined;
   const [, base, leaf, kind, owner] = file;
   const extension = /\.(raw|qcow2|vmdk)$/.exec(leaf!)?.[1];

@@ -87,12 +87,9 @@ async function shutdownGuest(
     cluster.requireUnlocked(cluster.load(node, vmid));
     const machine = cluster.machines.get(vmid);
     if (!machine) return;
-    const deaf =
-      machine.trouble === 'hang' ||
-      machine.trouble === 'lose-disk' ||
-      machine.qmp !== 'running' ||
-      !cluster.machines.isBooted(machine);
-    const neededMs = deaf ? Number.POSITIVE_INFINITY : cluster.timing.shutdownMs;
+    const deaf = machine.trouble === 'hang' || machine.trouble === 'lose-disk' || machine.qmp !== 'running';
+    const untilBootedMs = Math.max(0, machine.bootedAt - cluster.clock.now());
+    const neededMs = deaf ? Number.POSITIVE_INFINITY : untilBootedMs + cluster.timing.shutdownMs;
     await worker.takes(Math.min(neededMs, timeoutMs));
     if (neededMs > timeoutMs) {
       if (!force) {

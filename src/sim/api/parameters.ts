@@ -1,6 +1,7 @@
 import { namedFormat } from './formats.ts';
 import { badParameter } from './refusal.ts';
 import { propertyStrings } from './property-strings.ts';
+import { releases } from '../world/world.ts';
 import type { Release } from '../world/world.ts';
 
 /** The keys of a value such as `ip=10.0.0.1/8,gw=10.0.0.254`. */
@@ -22,6 +23,8 @@ export type Parameter = {
   readonly items?: Parameter;
   /** The releases that know this parameter; all when absent. */
   readonly only?: readonly Release[];
+  /** How PVE 8 had it, where that differs. */
+  readonly before9?: Parameter;
 };
 
 export type Parameters = Readonly<Record<string, Parameter>>;
@@ -193,9 +196,24 @@ export function checkValues(parameters: Parameters, values: Values, errors: Erro
   }
 }
 
-/** The parameters as this release has them. */
-export const forRelease = (parameters: Parameters, release: Release): Parameters =>
-  Object.fromEntries(Object.entries(parameters).filter(([, parameter]) => parameter.only?.includes(release) ?? true));
+const asOf = new Map<Release, WeakMap<Parameters, Parameters>>(releases.map((release) => [release, new WeakMap()]));
+
+/** The parameters as this release has them, down into property strings. */
+export function forRelease(parameters: Parameters, release: Release): Parameters {
+  const cache = asOf.get(release)!;
+  const known = cache.get(parameters);
+  if (known) return known;
+  const entries = Object.entries(parameters)
+    .filter(([, parameter]) => parameter.only?.includes(release) ?? true)
+    .map(([name, parameter]): [string, Parameter] => {
+      const own = release === '8.4' ? (parameter.before9 ?? parameter) : parameter;
+      const format = typeof own.format === 'string' ? (propertyStrings[own.format] ?? own.format) : own.format;
+      return [name, typeof format === 'object' ? { ...own, format: forRelease(format, release) } : own];
+    });
+  const made = Object.fromEntries(entries);
+  cache.set(parameters, made);
+  return made;
+}
 
 /** Refuses with 400 and every wrong parameter, or returns the values as texts and lists. */
 export function verify(parameters: Parameters, values: Values): Record<string, string | string[]> {

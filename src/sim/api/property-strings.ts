@@ -110,7 +110,7 @@ export const unusedDisk: PropertyString = { file: byDefault(must(like('pve-volum
 export const agent: PropertyString = {
   enabled: byDefault(must(flag)),
   'freeze-fs': since9(flag),
-  'freeze-fs-on-backup': aliasOf('freeze-fs'),
+  'freeze-fs-on-backup': { ...aliasOf('freeze-fs'), before9: flag },
   'guest-fsfreeze': { ...aliasOf('freeze-fs'), only: ['9.1', '9.2'] },
   fstrim_cloned_disks: flag,
   type: oneOf('virtio', 'isa'),
@@ -158,9 +158,9 @@ export const machine: PropertyString = {
     ),
     maxLength: 40,
   }),
-  'aw-bits': decimal(32, 64),
-  'enable-s3': since9(flag),
-  'enable-s4': since9(flag),
+  'aw-bits': since9(decimal(32, 64)),
+  'enable-s3': flag,
+  'enable-s4': flag,
   viommu: oneOf('intel', 'virtio'),
 };
 

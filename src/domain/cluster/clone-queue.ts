@@ -24,8 +24,10 @@ export type StorageLane = {
 
 export type RunningClone = CloneRequest & {
   readonly since: EpochMs;
-  /** How many ran beside it when it began, itself included. */
+  /** How many ran on the storage when it began, itself included. */
   readonly atOnce: number;
+  /** How many were let through then. */
+  readonly limit: number;
 };
 
 export type CloneQueue = {
@@ -61,7 +63,8 @@ export function endClone(
     running: queue.running.filter((one) => one.requestId !== requestId),
   };
   if (ended === undefined) return { queue: without, turns: [] };
-  return startNext(now, failed ? without : measured(now, without, ended, ceiling), ceiling);
+  const beside = queue.running.filter((one) => one.storage === ended.storage).length;
+  return startNext(now, failed ? without : measured(now, without, ended, beside, ceiling), ceiling);
 }
 
 /** Everything an instance has in the queue, when its lease ends. */
@@ -88,8 +91,9 @@ function startNext(now: EpochMs, queue: CloneQueue, ceiling: number): QueueStep 
   const turns: CloneRequest[] = [];
   for (const request of queue.waiting) {
     const beside = running.filter((one) => one.storage === request.storage).length;
-    if (beside < Math.min(ceiling, laneOf(queue, request.storage).limit)) {
-      running.push({ ...request, since: now, atOnce: beside + 1 });
+    const limit = Math.min(ceiling, laneOf(queue, request.storage).limit);
+    if (beside < limit) {
+      running.push({ ...request, since: now, atOnce: beside + 1, limit });
       turns.push(request);
     } else {
       waiting.push(request);
@@ -106,8 +110,11 @@ function laneOf(queue: CloneQueue, storage: string): StorageLane {
  * Climbs as long as one clone more at once brings more clones per minute, and steps back when it does not: on a
  * storage whose lock serialises allocation the second clone only waits (LINBIT/linstor-proxmox#73).
  */
-function measured(now: EpochMs, queue: CloneQueue, ended: RunningClone, ceiling: number): CloneQueue {
+function measured(now: EpochMs, queue: CloneQueue, ended: RunningClone, beside: number, ceiling: number): CloneQueue {
   const lane = laneOf(queue, ended.storage);
+  // Only a clone that ran in a full lane from beginning to end says what a full lane brings.
+  const full = ended.limit === Math.min(ceiling, lane.limit) && ended.atOnce === ended.limit && beside === ended.limit;
+  if (!full) return queue;
   const minutes = Math.max(1, now - ended.since) / 60_000;
   const sample = ended.atOnce / minutes;
   const before = lane.levels.find((level) => level.atOnce === ended.atOnce);

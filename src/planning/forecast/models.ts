@@ -1,3 +1,4 @@
+import { autoModel } from './auto.ts';
 import type { ForecastModel } from './model.ts';
 import { ownModel } from './own/own.ts';
 import { pathModel } from './path.ts';
@@ -15,7 +16,7 @@ export const libraryModelNames = ['ets', 'mstl', 'mstl-week', 'prophet', 'arima'
 
 /** Every model whose state an evaluation may meet. */
 export function allModels(options: ModelOptions = {}): ForecastModel[] {
-  return [...ownModels(options), ...libraryModelNames.map((name) => pathModel(name))];
+  return [productModel(options), ...ownModels(options), ...libraryModelNames.map((name) => pathModel(name))];
 }
 
 /** The model of that name. @throws when there is none: the names are listed */
@@ -26,4 +27,9 @@ export function modelNamed(name: string, options: ModelOptions = {}): ForecastMo
     throw new Error(`no model is called "${name}"; there are ${models.map((candidate) => candidate.name).join(', ')}`);
   }
   return model;
+}
+
+/** What the product uses when nothing else is asked for. */
+export function productModel(options: ModelOptions = {}): ForecastModel {
+  return autoModel(ownModels(options));
 }

@@ -10,11 +10,7 @@ const indexedValueTypes = { KEYWORD: 2, BOOL: 5, DATETIME: 6 } as const;
  */
 export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<string[]> {
   const { operatorService } = connection;
-  const known = await operatorService
-    .listSearchAttributes({ namespace })
-    .then(({ customAttributes }) => Object.keys(customAttributes ?? {}))
-    // The time-skipping server lists none; adding twice is harmless there.
-    .catch(() => []);
+  const known = await listed(connection, namespace);
   const missing = Object.entries(searchAttributeTypes).filter(([name]) => !known.includes(name));
   if (missing.length === 0) return [];
   const searchAttributes = Object.fromEntries(missing.map(([name, type]) => [name, indexedValueTypes[type]]));
@@ -25,4 +21,14 @@ export async function ensureSearchAttributes(connection: NativeConnection, names
     if (!/already exist/i.test(error instanceof Error ? error.message : '')) throw error;
   }
   return missing.map(([name]) => name);
+}
+
+async function listed({ operatorService }: NativeConnection, namespace: string): Promise<string[]> {
+  try {
+    const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+    return Object.keys(customAttributes);
+  } catch {
+    // The time-skipping server lists none; adding twice is harmless there.
+    return [];
+  }
 }

@@ -59,11 +59,12 @@ export function withProbationExtended(
   now: EpochMs,
 ): HostedVmState {
   const fresh = reason.code === 'was-unhealthy';
-  const endsAt = fresh ? (state.unhealthyAt ?? now) + state.spec.policy.probationMs : now + lookAgainMs;
+  const again = now < state.drainedAt ? state.drainedAt : now + lookAgainMs;
+  const endsAt = fresh ? (state.unhealthyAt ?? now) + state.spec.policy.probationMs : again;
   const extended: HostedVmState = {
     ...state,
     unhealthyAt: fresh ? null : state.unhealthyAt,
-    phase: { ...phase, endsAt: Math.max(endsAt, now + minuteMs) },
+    phase: { ...phase, endsAt: Math.max(endsAt, now + 1) },
   };
   return withTrouble(extended, now, 'promotion-held', reason);
 }

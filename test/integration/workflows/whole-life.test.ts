@@ -1,0 +1,40 @@
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { eventually, quietly, specOf, Stage } from '../../support/stage.ts';
+import { devServer } from '../../support/temporal.ts';
+
+jest.setTimeout(60_000);
+quietly();
+
+describe('the whole life of a hosted VM', () => {
+  let env: TestWorkflowEnvironment;
+  let stage: Stage;
+
+  beforeAll(async () => {
+    env = await devServer();
+  });
+  afterEach(() => stage.end());
+  afterAll(() => env.teardown());
+
+  test('adopts, warms a shadow, fails over, opens probation and does not promote before the caches are empty', async () => {
+    stage = new Stage(env, specOf('shop'));
+    await stage.work();
+    await stage.begin();
+    await stage.protected();
+    expect(stage.world.dns.names.get('shop.example.test')).toMatchObject({ owner: 'shop', generation: 1 });
+    expect(stage.world.hypervisor.guests.get(101)).toMatchObject({ protected: true, marker: { role: 'primary' } });
+
+    stage.world.hypervisor.guests.get(101)!.crashed = true;
+    await stage.report('shop/0', 'failed');
+    await eventually('DNS names the shadow', () => stage.answers().join() === '10.0.1.1');
+    const probation = await stage.until('probation', ({ phase }) => phase.kind === 'probation');
+    expect(probation.serving).toEqual(['shop/1']);
+    await stage.until('the old primary is fenced', ({ instances }) => instances[0]?.state.kind === 'fenced');
+
+    await stage.command('promote');
+    await stage.until('resolvers may still name the former', ({ trouble }) => trouble?.code === 'not-drained');
+    await eventually('the timeline', () => stage.world.kinds().includes('promotion-held'));
+    const expected = ['adopted', 'shadow-warm', 'failover-decided', 'answer-changed', 'probation-opened', 'fenced'];
+    expect(stage.world.kinds()).toEqual(expect.arrayContaining(expected));
+  });
+});

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Runtime } from '@temporalio/worker';
+import type { WorkflowBundle } from '@temporalio/worker';
+import type { WorkflowHandle } from '@temporalio/client';
+import { clusterWorkflowId, hostedVmWorkflowId, taskQueues } from '../../src/domain/cluster-messages.ts';
+import type { Accepted, Command, CommandArguments } from '../../src/domain/commands.ts';
+import type { HealthFinding, HealthReport, VantageKind } from '../../src/domain/health.ts';
+import type { HostedVmState } from '../../src/domain/hosted-vm.ts';
+import type { HostedVmInput } from '../../src/domain/hosted-vm/messages.ts';
+import type { InstanceId } from '../../src/domain/instance.ts';
+import type { HostedVmSpec } from '../../src/domain/policy.ts';
+import type { HostedVmView } from '../../src/domain/view.ts';
+import type { Running } from '../../src/workers/running.ts';
+import { startWorker } from '../../src/workers/worker.ts';
+import { FakeWorld } from './fake-world.ts';
+
+/** Call before anything else of Temporal in a test file: workers that start and stop are no news. */
+export function quietly(): void {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+}
+
+let bundle: Promise<WorkflowBundle> | undefined;
+
+/** The product's workflows and the fake cluster's, bundled once per test file. */
+export function bundleWithFakes(): Promise<WorkflowBundle> {
+  const workflowsPath = fileURLToPath(new URL('workflows-with-fakes.ts', import.meta.url));
+  bundle ??= bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+  return bundle;
+}
+
+/** Waits for something to become true; says what it waited for when it does not. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  withinMs = 20_000,
+): Promise<T> {
+  const until = Date.now() + withinMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > until) throw new Error(`waited ${withinMs} ms in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export function specOf(id: string, changes: Partial<HostedVmSpec> = {}): HostedVmSpec {
+  return {
+    id,
+    names: [`${id}.example.test`],
+    zone: 'example.test',
+    ttlSeconds: 5,
+    primary: { cluster: 'main', vmid: 101, address: '10.0.0.11' },
+    capacityQps: 100,
+    storageClass: 'stateless',
+    checks: [{ kind: 'http', port: 80, path: '/', intervalMs: 1000, timeoutMs: 1000, failures: 3 }],
+    events: [],
+    timeZone: 'UTC',
+    ...changes,
+    policy: {
+      mode: 'act',
+      riskThreshold: 0.5,
+      volumeThreshold: { share: 0.8, quantile: 0.9 },
+      tiers: [0.5, 1, 2],
+      warmth: 'hot',
+      minShadows: 1,
+      maxShadows: 3,
+      probationMs: 86_400_000,
+      keepDiskMs: 7 * 86_400_000,
+      minDwellMs: 600_000,
+      blockMs: 1_800_000,
+      ...changes.policy,
+    },
+  };
+}
+
+/** One hosted VM on a fake world, with real workflows, workers and server. */
+export class Stage {
+  readonly env: TestWorkflowEnvironment;
+  readonly world: FakeWorld;
+  readonly spec: HostedVmSpec;
+  running: Running | undefined;
+  private seq = 0;
+
+  constructor(env: TestWorkflowEnvironment, spec: HostedVmSpec, world = new FakeWorld()) {
+    this.env = env;
+    this.spec = spec;
+    this.world = world;
+    const { vmid, address } = spec.primary;
+    world.hypervisor.add({ vmid, address: address! });
+    for (const name of spec.names) world.dns.add(name, address!);
+  }
+
+  get handle(): WorkflowHandle {
+    return this.env.client.workflow.getHandle(hostedVmWorkflowId(this.spec.id));
+  }
+
+  async work(): Promise<void> {
+    this.running = await startWorker(this.world.deps(), {
+      connection: this.env.nativeConnection,
+      namespace: this.env.namespace ?? 'default',
+      workflowBundle: await bundleWithFakes(),
+    });
+  }
+
+  async stopWork(): Promise<void> {
+    await this.running?.stop();
+    this.running = undefined;
+  }
+
+  async begin(options: Partial<HostedVmInput> = {}): Promise<void> {
+    const { workflow } = this.env.client;
+    await workflow
+      .start('cluster', { workflowId: clusterWorkflowId('main'), taskQueue: taskQueues.workflows, args: [] })
+      .catch(() => undefined);
+    await workflow.start('hostedVm', {
+      workflowId: hostedVmWorkflowId(this.spec.id),
+      taskQueue: taskQueues.workflows,
+      args: [{ spec: this.spec, revision: 1, ...options }],
+    });
+  }
+
+  /** Ends every workflow of this stage, so that the next test on this server starts clean. */
+  async end(): Promise<void> {
+    const { workflow } = this.env.client;
+    const { instances } = await this.state().catch(() => ({ instances: [] }));
+    const ids = instances.map(({ id }) => `shadow-vm/${id}`);
+    for (const id of [hostedVmWorkflowId(this.spec.id), clusterWorkflowId('main'), ...ids]) {
+      await workflow
+        .getHandle(id)
+        .terminate('end of test')
+        .catch(() => undefined);
+    }
+    await this.stopWork();
+  }
+
+  state(): Promise<HostedVmState> {
+    return this.handle.query<HostedVmState>('state');
+  }
+
+  view(): Promise<HostedVmView> {
+    return this.handle.query<HostedVmView>('view');
+  }
+
+  until(what: string, holds: (state: HostedVmState) => boolean, withinMs?: number): Promise<HostedVmState> {
+    return eventually(
+      `${this.spec.id}: ${what}`,
+      async () => {
+        const state = await this.state();
+        return holds(state) && state;
+      },
+      withinMs,
+    );
+  }
+
+  protected(): Promise<HostedVmState> {
+    return this.until('a warm shadow', ({ instances }) =>
+      instances.some(({ role, state }) => role === 'shadow' && state.kind === 'warm'),
+    );
+  }
+
+  /** Three vantage points, or those named, report a finding. */
+  async report(
+    instance: InstanceId,
+    to: HealthFinding,
+    vantages: readonly string[] = ['north', 'south', 'east'],
+    kind: VantageKind = 'probe',
+  ): Promise<void> {
+    await Promise.all(
+      vantages.map(async (vantage) => {
+        this.seq += 1;
+        const now = Date.now();
+        const report: HealthReport = {
+          instance,
+          vantage,
+          kind,
+          to,
+          epoch: 1,
+          seq: this.seq,
+          observedAtMs: now,
+          sinceMs: now - 3_000,
+          evidence: to === 'failed' ? 'connection refused' : to,
+        };
+        await this.handle.signal('healthChanged', report);
+      }),
+    );
+  }
+
+  command<C extends Command>(
+    command: C,
+    with_: Omit<CommandArguments[C], 'requestId' | 'actor' | 'reason'> | object = {},
+  ): Promise<Accepted> {
+    return this.handle.executeUpdate(command, {
+      args: [{ requestId: randomUUID(), actor: 'ada', reason: 'because of the test', ...with_ }],
+    });
+  }
+
+  /** What DNS answers now. */
+  answers(): readonly string[] {
+    return this.world.dns.names.get(this.spec.names[0]!)?.a ?? [];
+  }
+}

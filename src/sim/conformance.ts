@@ -140,7 +140,7 @@ export class Replay {
     const expected = step.response;
     const pairs: [unknown, unknown][] = [
       [expected.status, got.status],
-      [this.#masked(expected.reason, this.#theirs), this.#masked(got.reason, this.#theirs)],
+      [this.#masked(expected.reason), this.#masked(got.reason)],
       [expected.contentType, got.contentType],
     ];
     const left: Record<string, unknown> = {
@@ -203,7 +203,7 @@ export class Replay {
     return a === b;
   }
 
-  #masked(text: string, _seen: ReadonlyMap<string, string>): string {
+  #masked(text: string): string {
     return runSpecific.reduce((masked, [kind, pattern]) => masked.replaceAll(pattern, `<${kind}>`), text);
   }
 }
@@ -225,8 +225,7 @@ function races(steps: readonly Step[]): { at: number; step: Step }[][] {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const textOf = (value: unknown): string =>
-  typeof value === 'object' ? JSON.stringify(value) : String(value as string);
+const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 const dataOf = (body: unknown): unknown => (isObject(body) ? body['data'] : undefined);
 
 /** Lists of rows come in the order of a hash; rows are brought into one by what names them. */

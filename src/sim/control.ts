@@ -43,7 +43,11 @@ export async function listenForCommands(
     });
     request.on('end', () => {
       Promise.resolve()
-        .then(() => fault(String((JSON.parse(text) as { command?: unknown }).command ?? '')))
+        .then(() => {
+          const { command } = JSON.parse(text) as { command?: unknown };
+          if (typeof command !== 'string') throw new Error('the body needs "command", a line of the fault vocabulary');
+          return fault(command);
+        })
         .then((now) => answer(200, { now }))
         .catch((error: unknown) => answer(400, { error: error instanceof Error ? error.message : String(error) }));
     });

@@ -25,7 +25,8 @@ export const atMost = (maxLength: number): Parameter => ({ type: 'string', optio
 export const pattern = (source: string): Parameter => ({ type: 'string', optional: true, pattern: source });
 
 export function must(parameter: Parameter): Parameter {
-  const { optional: _, ...required } = parameter;
+  const required: { -readonly [key in keyof Parameter]: Parameter[key] } = { ...parameter };
+  delete required.optional;
   return required;
 }
 export const needs = (other: string, parameter: Parameter): Parameter => ({ ...parameter, requires: other });

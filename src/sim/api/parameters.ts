@@ -51,7 +51,7 @@ function typeRefusal(type: Parameter['type'], value: Value): string | undefined 
   return fits ? undefined : `type check ('${type}') failed - got '${text}'`;
 }
 
-const textOf = (value: Value): string => (typeof value === 'boolean' ? (value ? '1' : '0') : String(value as string));
+const textOf = (value: Value): string => (typeof value === 'boolean' ? (value ? '1' : '0') : String(value));
 
 /** Type, then format, pattern, length, range, enumeration: the first of these that does not hold is the error. */
 export function checkValue(parameter: Parameter, value: Value | undefined, path: string, errors: Errors): void {

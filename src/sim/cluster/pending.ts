@@ -1,3 +1,4 @@
+import { without } from '../without.ts';
 import type { Options } from '../world/guest-config.ts';
 import type { WorldGuest } from '../world/world.ts';
 import type { Cluster } from './cluster.ts';
@@ -13,9 +14,6 @@ const atOnce = new Set([
 /** What `hotplug` allows by default: cards, disks and USB can be plugged into a running guest. */
 const plugged = /^(?:net|scsi|virtio|usb)\d+$/;
 const cloudInit = /^(?:ipconfig\d+|ciuser|cipassword|sshkeys|nameserver|searchdomain|cicustom|citype|ciupgrade)$/;
-
-export const without = (options: Options, key: string): Options =>
-  Object.fromEntries(Object.entries(options).filter(([name]) => name !== key));
 
 /** Drops what waits although it would change nothing. */
 export function cleanPending(guest: WorldGuest): void {
@@ -35,7 +33,7 @@ function applyDelete(cluster: Cluster, guest: WorldGuest, key: string, force: bo
   config.pendingDelete.delete(key);
   if (!drive || isCdrom(drive) || !drive.file.includes(':')) return;
   const volume = cluster.volumes.find(drive.file, guest.node);
-  if (force || /cloudinit/.test(drive.file)) {
+  if (force || drive.file.includes('cloudinit')) {
     if (volume) cluster.volumes.free(volume);
   } else if (volume) config.current[nextUnused(config.current)] = drive.file;
 }

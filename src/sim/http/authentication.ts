@@ -15,7 +15,7 @@ export function authenticate(cluster: Cluster, request: IncomingMessage): Identi
   const header = request.headers.authorization ?? '';
   const [, id, secret] = /^PVEAPIToken[= ]([^=]+)[=:](\S+)$/.exec(header) ?? [];
   if (id === undefined) {
-    const ticket = /(?:^|;\s*)PVEAuthCookie=/.test(request.headers.cookie ?? '') || /^PVEAuthCookie=/.test(header);
+    const ticket = /(?:^|;\s*)PVEAuthCookie=/.test(request.headers.cookie ?? '') || header.startsWith('PVEAuthCookie=');
     if (header.startsWith('PVEAPIToken')) throw refused(cluster, 'invalid PVE API token');
     throw ticket ? refused(cluster, 'permission denied - invalid PVE ticket') : new Refusal(401, 'No ticket');
   }

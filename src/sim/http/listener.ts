@@ -85,7 +85,7 @@ export class NodeListener {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const acceptsGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+    const acceptsGzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
     const method = request.method ?? 'GET';
     if (!knownMethods.includes(method)) {
       send(bare(501, `method '${method}' not available`), response, acceptsGzip);

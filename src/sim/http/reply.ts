@@ -28,7 +28,6 @@ export const json = (status: number, reason: string, value: unknown): Reply => (
 const compressAboveBytes = 1024;
 
 /** What must not be in a reason phrase: line breaks, and what is not Latin-1. */
-// eslint-disable-next-line no-control-regex
 const unspeakable = /[^\t\x20-\x7e\x80-\xff]/g;
 
 /** Sends a reply. `cutAfter` bytes of the body are the last a client sees: a connection lost on the way back. */

@@ -34,8 +34,7 @@ const propertiesOfSchema = (format: Record<string, SchemaParameter>): Facts =>
   Object.fromEntries(Object.entries(format).map(([key, entry]) => [key, factsOfSchema(entry)]));
 
 function factsOfOurs(parameter: Parameter | PropertyString[string], release: Release): Facts {
-  if ('alias' in parameter && parameter.alias !== undefined)
-    return { alias: parameter.alias, keyAlias: parameter.keyAlias };
+  if ('alias' in parameter) return { alias: parameter.alias, keyAlias: parameter.keyAlias };
   return {
     type: parameter.type,
     optional: parameter.optional === true,
@@ -49,7 +48,7 @@ function factsOfOurs(parameter: Parameter | PropertyString[string], release: Rel
     maxLength: parameter.maxLength,
     enum: parameter.enum,
     requires: parameter.requires,
-    isDefault: 'isDefault' in parameter && parameter.isDefault === true,
+    isDefault: 'isDefault' in parameter,
   };
 }
 /** Property strings the schema knows by name only. */

@@ -17,6 +17,7 @@ import { WorkerGone } from '../../cluster/tasks.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { formatSize, humanBytes, parseVolume } from '../../cluster/volumes.ts';
 import type { VolumeFormat } from '../../cluster/volumes.ts';
+import { without } from '../../without.ts';
 import { emptyConfig } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
 import { isShared, pathOf } from '../../world/world.ts';
@@ -242,7 +243,7 @@ async function cloneGuest(call: Call, newid: number, plan: Plan, worker: Worker)
     for (const { drive, full } of plan.drives) {
       const { file, volume, bytes } = await (full ? copyDrive : linkDrive)(call, newid, drive, worker);
       made.push(volume);
-      const { format: _, size: __, ...rest } = drive.options;
+      const rest = without(drive.options, 'format', 'size');
       const options = isCloudInit(drive) ? rest : { ...rest, size: formatSize(bytes) };
       done[drive.slot] = formatDrive({ ...drive, file, options });
       guest.config.current = { ...plan.options, ...done, lock: 'clone' };

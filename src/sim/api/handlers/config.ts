@@ -3,17 +3,11 @@ import { check } from '../../access/permissions.ts';
 import { requireBridges, requireOptionRights } from '../../access/option-rights.ts';
 import { formatCard, formatDrive, isDriveSlot, parseCard, parseDrive } from '../../cluster/drive.ts';
 import { newMac, newUuid } from '../../cluster/identity.ts';
-import {
-  applyPending,
-  cleanPending,
-  hotplugPending,
-  isCloudInitOption,
-  nextUnused,
-  without,
-} from '../../cluster/pending.ts';
+import { applyPending, cleanPending, hotplugPending, isCloudInitOption, nextUnused } from '../../cluster/pending.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { requireTags, uniqueTags } from '../../cluster/tags.ts';
 import { formatSize, parseVolume } from '../../cluster/volumes.ts';
+import { without } from '../../without.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
 import type { WorldGuest } from '../../world/world.ts';
@@ -126,7 +120,12 @@ type Update = {
 };
 
 function readUpdate(call: Call): Update {
-  const { background_delay: _, digest: __, skiplock: ___, force, delete: deleted, revert, ...set } = call.args.rest();
+  const {
+    force,
+    delete: deleted,
+    revert,
+    ...set
+  } = without(call.args.rest(), 'background_delay', 'digest', 'skiplock');
   const said = Object.entries({
     ...set,
     ...(deleted === undefined ? {} : { delete: deleted }),
@@ -148,7 +147,7 @@ function readUpdate(call: Call): Update {
     throw failed('no options specified');
   if (set['cdrom'] !== undefined) {
     if (set['ide2'] !== undefined) throw badParameter({ cdrom: "option conflicts with parameter 'ide2'" });
-    set['ide2'] = /media=cdrom/.test(set['cdrom']) ? set['cdrom'] : `${set['cdrom']},media=cdrom`;
+    set['ide2'] = set['cdrom'].includes('media=cdrom') ? set['cdrom'] : `${set['cdrom']},media=cdrom`;
     Reflect.deleteProperty(set, 'cdrom');
   }
   const reverts = list(revert);
@@ -263,7 +262,7 @@ async function makeDisk(
     volumes.allocate(storage, guest.node, next, bytes);
     return next;
   });
-  const { format: _, ...options } = drive.options;
+  const options = without(drive.options, 'format');
   worker.log(
     `${key}: successfully created disk '${storageId}:${name},${wanted === 'cloudinit' ? 'media=cdrom' : `size=${formatSize(bytes)}`}'`,
   );
@@ -298,7 +297,7 @@ async function carryOut(
     } else if (isDriveSlot(option)) {
       requireUnprotected(guest, `can't remove drive '${option}'`);
       check(cluster.world, call.who, `/vms/${guest.vmid}`, [
-        /media=cdrom/.test(value) ? 'VM.Config.CDROM' : 'VM.Config.Disk',
+        value.includes('media=cdrom') ? 'VM.Config.CDROM' : 'VM.Config.Disk',
       ]);
       const dropped = wasPending === undefined ? undefined : parseDrive(option, wasPending)?.file;
       if (dropped !== undefined && cluster.volumes.find(dropped, guest.node))

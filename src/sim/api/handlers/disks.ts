@@ -1,7 +1,8 @@
 import { check } from '../../access/permissions.ts';
 import { disksOf, formatDrive, isCdrom, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
-import { nextUnused, without } from '../../cluster/pending.ts';
+import { nextUnused } from '../../cluster/pending.ts';
+import { without } from '../../without.ts';
 import { formatSize, humanBytes, parseSize, parseVolume } from '../../cluster/volumes.ts';
 import type { VolumeFormat } from '../../cluster/volumes.ts';
 import { digestOf } from '../../world/guest-config.ts';

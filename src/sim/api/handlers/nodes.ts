@@ -1,5 +1,6 @@
 import { has } from '../../access/permissions.ts';
 import { parseVolume } from '../../cluster/volumes.ts';
+import { without } from '../../without.ts';
 import { isShared } from '../../world/world.ts';
 import type { WorldStorage } from '../../world/world.ts';
 import type { Call, Handler } from '../operation.ts';
@@ -91,8 +92,8 @@ export const nodeHandlers: Readonly<Record<string, Handler>> = {
       .filter((guest) => guest.node === call.node)
       .filter((guest) => has(call.cluster.world, call.who, `/vms/${guest.vmid}`, 'VM.Audit'))
       .map((guest) => {
-        const { ha: _, qmpstatus, agent: __, ...row } = statusOf(call, guest.vmid);
-        return call.args.flag('full') ? { ...row, qmpstatus } : row;
+        const row = without(statusOf(call, guest.vmid), 'ha', 'agent');
+        return call.args.flag('full') ? row : without(row, 'qmpstatus');
       }),
   'GET /nodes/{node}/storage': (call) => {
     const content = call.args.list('content');
@@ -110,12 +111,7 @@ export const nodeHandlers: Readonly<Record<string, Handler>> = {
   },
   'GET /nodes/{node}/storage/{storage}/status': (call) => {
     const id = call.args.need('storage');
-    const {
-      storage: _,
-      used_fraction: __,
-      ...row
-    } = storageRow(call, call.cluster.volumes.enabledStorage(id, call.node));
-    return row;
+    return without(storageRow(call, call.cluster.volumes.enabledStorage(id, call.node)), 'storage', 'used_fraction');
   },
   'GET /nodes/{node}/storage/{storage}/content': (call) => {
     const { cluster, args, node } = call;

@@ -1,5 +1,5 @@
 import { disksOf, isDriveSlot } from '../../cluster/drive.ts';
-import { without } from '../../cluster/pending.ts';
+import { without } from '../../without.ts';
 import type { Options } from '../../world/guest-config.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import { failed } from '../refusal.ts';
@@ -85,7 +85,7 @@ function rollback(call: Call): string {
       cluster.requireUnlocked(guest);
       if (cluster.machines.get(vmid)) cluster.halt(vmid);
       await worker.takes(200);
-      const { snaptime: _, runningmachine: __, vmstate: ___, ...back } = snapshot;
+      const back = without(snapshot, 'snaptime', 'runningmachine', 'vmstate');
       for (const drive of disksOf(config.current)) {
         const kept = Object.values(back).some((value) => value.startsWith(`${drive.file},`) || value === drive.file);
         if (!kept && isDriveSlot(drive.slot))

@@ -1,6 +1,7 @@
 import { has } from '../../access/permissions.ts';
 import type { Task } from '../../cluster/tasks.ts';
 import { parseUpid } from '../../cluster/upid.ts';
+import { without } from '../../without.ts';
 import { badParameter, notPermitted } from '../refusal.ts';
 import { Listing } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
@@ -84,7 +85,7 @@ export const taskHandlers: Readonly<Record<string, Handler>> = {
   'GET /nodes/{node}/tasks/{upid}': () => [{ name: 'log' }, { name: 'status' }],
   'GET /nodes/{node}/tasks/{upid}/status': (call) => {
     const task = taskOf(call);
-    const { endtime: _, ...shown } = describeTask(task);
+    const shown = without(describeTask(task), 'endtime');
     return task.running ? { ...shown, status: 'running' } : { ...shown, status: 'stopped', exitstatus: task.exit };
   },
   'GET /nodes/{node}/tasks/{upid}/log': (call) => {

@@ -33,7 +33,7 @@ const keepSourcesMs = 300_000;
 const defaultMaxSenders = 256;
 const defaultSpoolBytes = 256 * 1024 * 1024;
 /** A stop waits this long for the store; what is left is in the spool. */
-const farewellMs = 3_000;
+const farewellMs = 1_500;
 
 export type CollectorOptions = {
   /** Name of this site; the store sums over edges. */
@@ -320,7 +320,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
       const closing = listeners.close();
       for (const sender of senders) sender.close();
       await closing;
-      await statistics.look(moment.bucket * bucketMs);
+      if (statistics.servers > 0) await statistics.look(moment.bucket * bucketMs);
       await write([...tally.close(clock()), ...tally.closeAll()]);
       await keepSources(spoolDir, seed, tally.sightings.established());
       const deadline = performance.now() + farewellMs;

@@ -49,6 +49,11 @@ export class DnstapScanner {
   queryNanoseconds = 0;
   responseSeconds = 0;
   responseNanoseconds = 0;
+  /** Where the times lie, so that a replay can move them; 0 when they are not there. */
+  querySecondsAt = 0;
+  queryNanosecondsAt = 0;
+  responseSecondsAt = 0;
+  responseNanosecondsAt = 0;
   identityStart = 0;
   identityEnd = 0;
   versionStart = 0;
@@ -76,6 +81,10 @@ export class DnstapScanner {
     this.queryNanoseconds = 0;
     this.responseSeconds = 0;
     this.responseNanoseconds = 0;
+    this.querySecondsAt = 0;
+    this.queryNanosecondsAt = 0;
+    this.responseSecondsAt = 0;
+    this.responseNanosecondsAt = 0;
     this.identityEnd = 0;
     this.versionEnd = 0;
     this.queryAddressEnd = 0;
@@ -133,6 +142,7 @@ export class DnstapScanner {
       }
       switch (tag & 7) {
         case 0: {
+          const from = at;
           const byte = at < end ? bytes[at]! : 0x80;
           let value = byte;
           if (byte < 0x80) at += 1;
@@ -141,7 +151,7 @@ export class DnstapScanner {
             if (value < 0) return false;
             at = cursor;
           }
-          this.#number(tag, value);
+          this.#number(tag, value, from);
           break;
         }
         case 2: {
@@ -160,8 +170,13 @@ export class DnstapScanner {
         case 5: {
           if (end - at < 4) return false;
           const value = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-          if (tag === 0x4d) this.queryNanoseconds = value;
-          else if (tag === 0x6d) this.responseNanoseconds = value;
+          if (tag === 0x4d) {
+            this.queryNanoseconds = value;
+            this.queryNanosecondsAt = at;
+          } else if (tag === 0x6d) {
+            this.responseNanoseconds = value;
+            this.responseNanosecondsAt = at;
+          }
           at += 4;
           break;
         }
@@ -173,7 +188,7 @@ export class DnstapScanner {
     return true;
   }
 
-  #number(tag: number, value: number): void {
+  #number(tag: number, value: number, at: number): void {
     switch (tag) {
       case 0x08:
         this.messageType = value;
@@ -192,9 +207,11 @@ export class DnstapScanner {
         break;
       case 0x40:
         this.querySeconds = value;
+        this.querySecondsAt = at;
         break;
       case 0x60:
         this.responseSeconds = value;
+        this.responseSecondsAt = at;
         break;
     }
   }

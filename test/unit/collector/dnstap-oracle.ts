@@ -89,7 +89,10 @@ export function responseFrame(options: ResponseOptions): Buffer {
   const parts = [header, question, ...Array.from({ length: answers }, () => answer)];
   if (options.subnet !== undefined) {
     header[11] = 1;
-    const address = Buffer.from(options.subnet.ip.split('.').map(Number)).subarray(0, Math.ceil(options.subnet.bits / 8));
+    const address = Buffer.from(options.subnet.ip.split('.').map(Number)).subarray(
+      0,
+      Math.ceil(options.subnet.bits / 8),
+    );
     const option = Buffer.concat([Buffer.from([0, 8, 0, 4 + address.length, 0, 1, options.subnet.bits, 0]), address]);
     parts.push(Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, option.length]), option);
   }

@@ -1,0 +1,141 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { startCollector } from '../../../src/collector/collector.ts';
+import type { Collector } from '../../../src/collector/collector.ts';
+import { KeptStore, until } from './kept-store.ts';
+import {
+  askAll,
+  isInstalled,
+  startBind,
+  startDnsdist,
+  startKnot,
+  startUnbound,
+  zoneNames,
+} from './live-name-servers.ts';
+import type { LiveServer } from './live-name-servers.ts';
+
+const names = zoneNames(60);
+const queriesPerSecond = 4_000;
+
+/** Every third name more often than the next; some AAAA without an answer, some unknown names, some in capitals. */
+function queries(): { lines: string[]; truth: Record<string, number> } {
+  const truth: Record<string, number> = {};
+  const lines = Array.from({ length: 6_000 }, (_, i) => {
+    const name = names[(i * i + 3 * i) % names.length]!;
+    if (i % 20 === 7) return `nothing-${i}.vm.example A`;
+    if (i % 10 === 3) return `${name} AAAA`;
+    truth[name] = (truth[name] ?? 0) + 1;
+    return `${i % 13 === 0 ? name.toUpperCase() : name} A`;
+  });
+  return { lines, truth };
+}
+
+/** Ended after each test, whatever became of it; the youngest first. */
+const ends: (() => Promise<void>)[] = [];
+const endingWith = <T extends { stop(): Promise<void> }>(server: T): T => {
+  ends.push(() => server.stop());
+  return server;
+};
+
+type Running = { collector: Collector; store: KeptStore; socket: string; tcp: string; end: () => Promise<void> };
+
+async function collecting(): Promise<Running> {
+  const dir = await mkdtemp(join(tmpdir(), 'umbra-live-'));
+  const store = new KeptStore();
+  const socket = join(dir, 'dnstap.sock');
+  const collector = await startCollector({
+    edge: 'here',
+    listen: { tcp: { host: '127.0.0.1', port: 0 }, unix: { path: socket, mode: 0o666 } },
+    store,
+    spoolDir: join(dir, 'spool'),
+    names: (listener) => {
+      listener(names.map((name) => ({ hostedVmId: name, names: [name], ttlSeconds: 30 })));
+      return () => undefined;
+    },
+  });
+  const tcp = collector.addresses.tcp!;
+  const running = {
+    collector,
+    store,
+    socket,
+    tcp: `${tcp.host}:${tcp.port}`,
+    async end() {
+      await collector.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  ends.push(running.end);
+  return running;
+}
+
+function responses(collector: Collector): number {
+  const { answers, unanswered, unknownNames } = collector.stats().frames;
+  return answers + unanswered + unknownNames;
+}
+
+async function demandEqualsTruth(server: LiveServer, running: Running): Promise<void> {
+  const { lines, truth } = queries();
+  const { collector, store } = running;
+  await until('the server sends dnstap', () => collector.stats().senders > 0);
+  expect(await askAll(server.port, lines, queriesPerSecond)).toBe(lines.length);
+  // Servers hold frames back for a second or two, and some throw them away when they are told to stop.
+  await until('every frame has come', () => responses(collector) >= lines.length);
+  await server.stop();
+  await until('its stream has ended', () => collector.stats().senders === 0);
+  await running.end();
+  expect(store.answers()).toEqual(truth);
+  const { late, undecodable } = collector.stats().frames;
+  expect([late, undecodable]).toEqual([0, 0]);
+}
+
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+describe('demand by name equals what was asked, to the query', () => {
+  const withPerf = isInstalled('dnsperf');
+  const tested = (program: string) => (withPerf && isInstalled(program) ? test : test.skip);
+
+  tested('named')(
+    'with BIND over a unix socket',
+    async () => {
+      const running = await collecting();
+      await demandEqualsTruth(endingWith(await startBind(names, running.socket)), running);
+    },
+    60_000,
+  );
+
+  tested('knotd')(
+    'with Knot over a unix socket',
+    async () => {
+      const running = await collecting();
+      await demandEqualsTruth(endingWith(await startKnot(names, running.socket)), running);
+    },
+    60_000,
+  );
+
+  tested('unbound')(
+    'with Unbound over TCP',
+    async () => {
+      const running = await collecting();
+      const upstream = endingWith(await startKnot(names, undefined));
+      await demandEqualsTruth(await startUnbound(upstream.port, running.tcp.replace(':', '@')), running);
+      await upstream.stop();
+    },
+    60_000,
+  );
+
+  tested('dnsdist')(
+    'with dnsdist and its cache over TCP',
+    async () => {
+      const running = await collecting();
+      const upstream = endingWith(await startKnot(names, undefined));
+      await demandEqualsTruth(await startDnsdist(upstream.port, running.tcp), running);
+      await upstream.stop();
+    },
+    60_000,
+  );
+});

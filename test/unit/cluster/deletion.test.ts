@@ -44,7 +44,8 @@ describe('the five guards of deletion', () => {
   });
 
   test('keep a guest without a marker', () => {
-    const { marker: _gone, ...unmarked } = fine;
+    const unmarked: DeletionEvidence = { ...fine };
+    Reflect.deleteProperty(unmarked, 'marker');
     expect(refuseDeletion(unmarked)).toMatchObject({ reason: { code: 'no-marker' } });
   });
 

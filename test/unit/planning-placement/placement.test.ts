@@ -194,5 +194,5 @@ function lease(): Lease {
     ...{ requestId: 'r', replyTo: 'x', instance: 'shop/9', hostedVmId: 'shop', role: 'shadow', tier: 1, warmth: 'hot' },
     ...{ cores: 1, memoryMiB: 1_024, vmid: 9009, address: '10.0.0.19', node: 'pve2', full: false },
     ...{ grantedAt: 0, expiresAt: null },
-  } as Lease;
+  };
 }

@@ -1,0 +1,220 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Lab } from './lab.ts';
+import { marker, noBeat, openLab, ref, shadow, tasksOf } from './lab.ts';
+
+describe('a shadow on Proxmox', () => {
+  let lab: Lab;
+  beforeEach(async () => {
+    lab = await openLab();
+  });
+  afterEach(async () => {
+    await lab.close();
+  });
+
+  test('is cloned, made itself and marked, and made again is the same one', async () => {
+    const made = await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    expect(made).toMatchObject({
+      ref: ref(9001),
+      node: 'pve2',
+      name: 'shop-shadow-1',
+      power: 'stopped',
+      cores: 4,
+      memoryMiB: 4_096,
+      addresses: ['10.0.0.11'],
+      marker: marker(1),
+      tags: ['golden', 'umbra', 'umbra-shadow', 'umbra-vm-shop'],
+    });
+    const { config } = lab.sim.cluster.world.guests.get(9001)!;
+    expect(config.current).toMatchObject({ onboot: '0', protection: '0' });
+    expect(config.current['smbios1']).toContain(
+      `serial=${Buffer.from('shop/1:0123456789abcdef').toString('base64')},base64=1`,
+    );
+    const before = { ...config.current };
+    expect(await lab.hypervisor.ensureShadow(shadow(1), noBeat)).toEqual(made);
+    expect(lab.sim.cluster.world.guests.get(9001)!.config.current).toEqual(before);
+    expect(await tasksOf(lab, 'qmclone')).toBe(1);
+    expect([...lab.sim.cluster.world.pools.get('umbra')!.vms]).toEqual([9001]);
+  });
+
+  test('may be a full clone of a stopped primary, and keeps nothing of its addresses', async () => {
+    lab.sim.cluster.world.guests.get(101)!.config.current['ipconfig1'] = 'ip=192.168.7.1/24';
+    await lab.hypervisor.ensurePower(ref(101), 'stopped', noBeat);
+    const made = await lab.hypervisor.ensureShadow(shadow(2, { source: ref(101), full: true, node: 'pve3' }), noBeat);
+    expect(made).toMatchObject({ node: 'pve3', addresses: ['10.0.0.12'], cores: 4 });
+    expect(lab.sim.cluster.world.guests.get(101)!.config.current['onboot']).toBe('1');
+  });
+
+  test('may grow its disk to an absolute size, once', async () => {
+    const spec = shadow(1, { disk: { drive: 'scsi0', sizeGiB: 8 } });
+    await lab.hypervisor.ensureShadow(spec, noBeat);
+    await lab.hypervisor.ensureShadow(spec, noBeat);
+    expect(lab.sim.cluster.world.guests.get(9001)!.config.current['scsi0']).toContain('size=8G');
+    expect(await tasksOf(lab, 'resize')).toBe(1);
+  });
+
+  test('goes through every power state and back, and stays where it is when asked twice', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    for (const wanted of [
+      'running',
+      'paused',
+      'running',
+      'suspended',
+      'running',
+      'stopped',
+      'paused',
+      'stopped',
+    ] as const) {
+      expect(await lab.hypervisor.ensurePower(ref(9001), wanted, noBeat)).toMatchObject({ power: wanted });
+      expect(await lab.hypervisor.ensurePower(ref(9001), wanted, noBeat)).toMatchObject({ power: wanted });
+    }
+  });
+
+  test('is not made over somebody else’s guest', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    const other = shadow(1, { marker: marker(5, 'shadow', 'mail') });
+    await expect(lab.hypervisor.ensureShadow(other, noBeat)).rejects.toMatchObject({
+      failureClass: 'exists',
+      message: expect.stringContaining('VMID 9001 belongs to somebody else: "shop-shadow-1" on pve2'),
+    });
+    await expect(lab.hypervisor.ensureShadow(shadow(1, { ref: ref(103) }), noBeat)).rejects.toMatchObject({
+      failureClass: 'exists',
+    });
+  });
+
+  test('waits while somebody holds its source’s lock', async () => {
+    await lab.sim.fault('vm 9000 lock backup');
+    const making = lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    setTimeout(() => void lab.sim.fault('vm 9000 unlock'), 300);
+    await expect(making).resolves.toMatchObject({ power: 'stopped' });
+  });
+
+  test('whose clone died half-way is reported with the commands that mend it', async () => {
+    await lab.close();
+    lab = await openLab({ sim: { timing: { allocateBlockMs: 1_000 } } });
+    const making = lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    setTimeout(() => void lab.sim.fault('task kill qmclone'), 250);
+    await expect(making).rejects.toMatchObject({
+      message: expect.stringContaining('qm unlock 9001 && qm destroy 9001'),
+    });
+  });
+
+  test('is deleted only when it is marked as retired, ours and stopped; gone is gone', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    const remove = (m = marker(1, 'retired')) => lab.hypervisor.ensureDeleted(ref(9001), m, noBeat);
+    await expect(remove()).rejects.toMatchObject({ message: expect.stringContaining('its marker says shadow') });
+    await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'retired'), { protected: false });
+    await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
+    await expect(remove()).rejects.toMatchObject({ message: expect.stringContaining('it is running') });
+    await lab.hypervisor.ensurePower(ref(9001), 'stopped', noBeat);
+    await expect(remove(marker(2, 'retired'))).rejects.toMatchObject({ message: expect.stringContaining('shop/1') });
+    await remove();
+    await remove();
+    expect(lab.sim.cluster.world.guests.has(9001)).toBe(false);
+    expect(lab.sim.cluster.world.volumes.filter((one) => one.name.includes('9001'))).toEqual([]);
+    await expect(lab.hypervisor.observeGuest(ref(9001))).resolves.toBeUndefined();
+  });
+
+  test('that serves is protected by Proxmox itself, until it is retired', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'primary'), { protected: true });
+    const { current } = lab.sim.cluster.world.guests.get(9001)!.config;
+    expect(current).toMatchObject({ protection: '1', tags: 'golden;umbra;umbra-primary;umbra-vm-shop' });
+    await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'retired'), { protected: true });
+    await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'), noBeat);
+    expect(lab.sim.cluster.world.guests.has(9001)).toBe(false);
+  });
+
+  test('an existing primary is adopted with what its owner wrote on it', async () => {
+    const { config } = lab.sim.cluster.world.guests.get(101)!;
+    config.current['description'] = 'Do not touch.\nAsk Ada.';
+    const adopted = await lab.hypervisor.ensureMarked(ref(101), marker(0, 'primary'), { protected: true });
+    expect(adopted.marker).toEqual(marker(0, 'primary'));
+    expect(lab.sim.cluster.world.guests.get(101)!.config.current['description']).toBe(
+      'Do not touch.\nAsk Ada.\n\numbra:v1 vm=shop n=0 role=primary op=op-shop-0',
+    );
+    await expect(
+      lab.hypervisor.ensureMarked(ref(101), marker(0, 'primary', 'mail'), { protected: true }),
+    ).rejects.toMatchObject({ failureClass: 'exists' });
+    await expect(
+      lab.hypervisor.ensureMarked(ref(9000), marker(0, 'primary'), { protected: true }),
+    ).rejects.toMatchObject({ failureClass: 'invalid' });
+  });
+
+  test('that somebody moved is found where it is', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    lab.sim.cluster.world.guests.get(9001)!.node = 'pve3';
+    const until = Date.now() + 3_000;
+    let seen = await lab.hypervisor.observeGuest(ref(9001));
+    while (seen?.node !== 'pve3' && Date.now() < until) seen = await lab.hypervisor.observeGuest(ref(9001));
+    expect(seen).toMatchObject({ node: 'pve3', marker: marker(1) });
+    await expect(lab.hypervisor.ensurePower(ref(9001), 'running', noBeat)).resolves.toMatchObject({ node: 'pve3' });
+  });
+
+  test('differs from its primary in what drift lists, and in nothing else', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    const { current } = lab.sim.cluster.world.guests.get(101)!.config;
+    current['net0'] = current['net0']!.replace('vmbr0', 'vmbr1');
+    current['cpu'] = 'host';
+    expect(await lab.hypervisor.configDrift(ref(101), ref(9001))).toEqual([
+      { key: 'cpu', primary: 'host', shadow: 'kvm64' },
+      { key: 'memory', primary: '2048 MiB', shadow: '4096 MiB' },
+      { key: 'net0', primary: 'virtio,bridge=vmbr1', shadow: 'virtio,bridge=vmbr0' },
+      { key: 'vcpus', primary: '2', shadow: '4' },
+    ]);
+  });
+
+  test('answers through its agent, or it is said why not', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    expect(await lab.hypervisor.observeAgent!(ref(9001))).toMatchObject({ kind: 'silent' });
+    await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
+    const until = Date.now() + 3_000;
+    let agent = await lab.hypervisor.observeAgent!(ref(9001));
+    while (agent.kind === 'silent' && Date.now() < until) agent = await lab.hypervisor.observeAgent!(ref(9001));
+    expect(agent).toMatchObject({ kind: 'ready', frozen: false, addresses: ['10.0.0.11'] });
+    await lab.sim.fault('agent off');
+    expect(await lab.hypervisor.observeAgent!(ref(9001))).toMatchObject({ kind: 'silent' });
+  });
+});
+
+describe('the cluster', () => {
+  test('is seen whole: nodes, storages, guests with our markers', async () => {
+    const lab = await openLab();
+    try {
+      await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+      await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
+      const until = Date.now() + 3_000;
+      const look = async () => {
+        const view = await lab.hypervisor.observeCluster();
+        return { view, guest: view.guests.find((one) => one.ref.vmid === 9001) };
+      };
+      let seen = await look();
+      while (seen.guest?.power !== 'running' && Date.now() < until) seen = await look();
+      expect(seen.view).toMatchObject({ quorate: true });
+      expect(seen.view.nodes.map((one) => [one.node, one.online, one.memoryMiB])).toEqual(
+        expect.arrayContaining([['pve1', true, 65_536]]),
+      );
+      expect(seen.guest).toMatchObject({
+        marker: marker(1),
+        storages: ['tank'],
+        addresses: ['10.0.0.11'],
+        node: 'pve2',
+      });
+      expect(seen.view.guests.find((one) => one.ref.vmid === 9000)).toMatchObject({
+        template: true,
+        storages: ['tank'],
+      });
+      expect(seen.view.storages?.find((one) => one.storage === 'tank')).toMatchObject({
+        shared: true,
+        available: true,
+      });
+      await lab.sim.fault('ha maintenance pve3 on');
+      await lab.sim.fault('node pve2 off');
+      seen = await look();
+      expect(seen.view.nodes.find((one) => one.node === 'pve3')).toMatchObject({ maintenance: true, online: true });
+      expect(seen.view.nodes.find((one) => one.node === 'pve2')).toMatchObject({ online: false });
+      expect(seen.guest).toMatchObject({ nodeOnline: false, power: 'unknown', marker: marker(1) });
+    } finally {
+      await lab.close();
+    }
+  });
+});

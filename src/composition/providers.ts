@@ -7,21 +7,22 @@ import { rfc2136NameServer } from '../providers/dns/rfc2136.ts';
 import { parseTsigKey } from '../providers/dns/tsig-key.ts';
 import { proxmoxHypervisor } from '../providers/proxmox/hypervisor.ts';
 import type { ProxmoxLog } from '../providers/proxmox/log.ts';
-import type { InventorySnapshot } from './inventory-snapshot.ts';
+import type { KnownInventory } from './inventory.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** The hypervisors and name servers that the newest inventory names. Made once per revision of their part of it. */
 export type Providers = {
   /** @throws ProviderError not-found when the inventory names no such cluster */
-  hypervisorOf(cluster: string): Promise<Hypervisor>;
+  readonly hypervisorOf: (cluster: string) => Promise<Hypervisor>;
   /** @throws ProviderError not-found when the inventory names no such zone */
-  nameServerOf(zone: string): Promise<NameServer>;
+  readonly nameServerOf: (zone: string) => Promise<NameServer>;
   close(): Promise<void>;
 };
 
 type Made<T> = { readonly written: string; readonly provider: Promise<T> };
 type ClosableHypervisor = Hypervisor & { close(): Promise<void> };
 
-export function providersOf(snapshot: InventorySnapshot, log: ProxmoxLog): Providers {
+export function providersOf(snapshot: Snapshot<KnownInventory>, log: ProxmoxLog): Providers {
   const hypervisors = new Map<string, Made<ClosableHypervisor>>();
   const nameServers = new Map<string, Made<NameServer>>();
   return {

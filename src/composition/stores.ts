@@ -3,6 +3,10 @@ import type { EventLog } from '../ports/event-log.ts';
 import type { HeartbeatStore, InventoryStore, Registry } from '../ports/registry.ts';
 import { openDemandStore } from '../providers/postgres/demand.ts';
 import { createEventLog } from '../providers/postgres/events.ts';
+import { createForecastStore } from '../providers/postgres/forecasts.ts';
+import type { ForecastStore } from '../ports/forecast-store.ts';
+import { createPushLedger } from '../providers/postgres/pushes.ts';
+import type { PushLedger } from '../ports/push-ledger.ts';
 import { createHeartbeatStore } from '../providers/postgres/heartbeats.ts';
 import { createInventoryStore } from '../providers/postgres/inventory.ts';
 import { migrate } from '../providers/postgres/migrate.ts';
@@ -17,6 +21,8 @@ export type Stores = {
   readonly heartbeats: HeartbeatStore;
   readonly demand: DemandStore;
   readonly events: EventLog;
+  readonly pushes: PushLedger;
+  readonly forecasts: ForecastStore;
 };
 
 /** Opens the store without asking it anything: it may be away when a process starts. */
@@ -29,6 +35,8 @@ export function openStores(postgresUrl: string): Stores {
     heartbeats: createHeartbeatStore(sql),
     demand: openDemandStore(sql),
     events: createEventLog(sql),
+    pushes: createPushLedger(sql),
+    forecasts: createForecastStore(sql),
   };
 }
 

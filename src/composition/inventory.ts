@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { Inventory } from '../domain/inventory.ts';
+import type { InventoryStore } from '../ports/registry.ts';
+import { keepSnapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export type KnownInventory = { readonly revision: number; readonly inventory: Inventory };
+
+/** The inventory in force, as far as this process knows. */
+export function keepInventory(
+  store: InventoryStore,
+  dataDir: string,
+  log: (line: string) => void,
+): Promise<Snapshot<KnownInventory>> {
+  return keepSnapshot<KnownInventory>({
+    what: 'inventory',
+    file: join(dataDir, 'inventory-snapshot.json'),
+    read: async () => {
+      const current = await store.current();
+      return current === undefined ? undefined : { revision: current.revision, inventory: current.inventory };
+    },
+    subscribe: (listener) => store.onChange(listener),
+    log,
+  });
+}

@@ -1,0 +1,65 @@
+import { dayMs } from '../../domain/time.ts';
+import type { ChosenModel, ForecastStore, StoredForecast } from '../../ports/forecast-store.ts';
+import type { Sql } from '../../ports/sql.ts';
+
+/** Forecasts are compared with what came for this long; evaluations are small and are kept longer. */
+const keepForecastsMs = 3 * dayMs;
+const keepEvaluationsMs = 90 * dayMs;
+/** Old rows are looked for at one save in this many. */
+const tidyEvery = 100;
+
+type ChoiceRow = { model: string; chosen_at: number; reason: ChosenModel['reason']; state: ChosenModel['state'] };
+type ForecastRow = { at: number; model: string; start: number; step_ms: number; quantiles: number[][] };
+
+export function createForecastStore(sql: Sql): ForecastStore {
+  const saves = { count: 0 };
+  return {
+    async chosen(hostedVmId) {
+      const [row] = await sql.query<ChoiceRow>(
+        'select model, chosen_at, reason, state from forecast_choices where hosted_vm_id = $1',
+        [hostedVmId],
+      );
+      return row === undefined
+        ? undefined
+        : { hostedVmId, chosenAt: row.chosen_at, reason: row.reason, state: row.state };
+    },
+    async choose({ hostedVmId, state, chosenAt, reason }) {
+      await sql.query(
+        `insert into forecast_choices (hosted_vm_id, model, chosen_at, reason, state) values ($1, $2, $3, $4, $5)
+         on conflict (hosted_vm_id) do update set model = excluded.model, chosen_at = excluded.chosen_at,
+           reason = excluded.reason, state = excluded.state where excluded.chosen_at >= forecast_choices.chosen_at`,
+        [hostedVmId, state.model, chosenAt, JSON.stringify(reason), JSON.stringify(state)],
+      );
+    },
+    async save(hostedVmId, evaluation, forecast) {
+      await sql.query(
+        'insert into evaluations (hosted_vm_id, at, evaluation) values ($1, $2, $3) on conflict do nothing',
+        [hostedVmId, evaluation.at, JSON.stringify(evaluation)],
+      );
+      if (forecast !== null) await insertForecast(sql, forecast);
+      saves.count += 1;
+      if (saves.count % tidyEvery !== 0) return;
+      await sql.query('delete from forecasts where at < $1', [evaluation.at - keepForecastsMs]);
+      await sql.query('delete from evaluations where at < $1', [evaluation.at - keepEvaluationsMs]);
+    },
+    async newest(hostedVmId) {
+      const [row] = await sql.query<ForecastRow>(
+        'select at, model, start, step_ms, quantiles from forecasts where hosted_vm_id = $1 order by at desc limit 1',
+        [hostedVmId],
+      );
+      if (row === undefined) return undefined;
+      const { at, model, start } = row;
+      return { hostedVmId, at, model, start, stepMs: row.step_ms, values: row.quantiles };
+    },
+  };
+}
+
+async function insertForecast(sql: Sql, forecast: StoredForecast): Promise<void> {
+  // Three digits are more than a forecast knows, and a fifth of the bytes.
+  const quantiles = forecast.values.map((path) => path.map((value) => Number(value.toPrecision(4))));
+  await sql.query(
+    `insert into forecasts (hosted_vm_id, at, model, start, step_ms, quantiles) values ($1, $2, $3, $4, $5, $6)
+     on conflict do nothing`,
+    [forecast.hostedVmId, forecast.at, forecast.model, forecast.start, forecast.stepMs, JSON.stringify(quantiles)],
+  );
+}

@@ -6,8 +6,6 @@ import type { Spool } from './spool.ts';
 /** A store that is away is asked again after one second, then more rarely; when it is back an hour's spool is there in minutes. */
 const firstRetryMs = 1_000;
 const longestRetryMs = 10_000;
-/** What would be refused again however often it is sent. */
-const hopeless = new Set(['invalid', 'permanent']);
 
 /** Sends spooled batches to the store, oldest first, one at a time, until told to stop. */
 export class Delivery {
@@ -65,7 +63,8 @@ export class Delivery {
 
   async #failed(batch: Parameters<Spool['reject']>[0], error: unknown): Promise<void> {
     const why = error instanceof Error ? error.message : String(error);
-    if (error instanceof ProviderError && hopeless.has(error.failureClass)) {
+    // Only a batch that is itself wrong is given up; a store without its schema or a wrong token is mended by a human.
+    if (error instanceof ProviderError && error.failureClass === 'invalid') {
       await this.#spool.reject(batch, why);
       return;
     }

@@ -5,7 +5,9 @@ export async function freePort(wanted: number, taken: ReadonlySet<number> = new 
   for (let port = wanted; port < wanted + 100; port += 1) {
     if (!taken.has(port) && (await isFree(port))) return port;
   }
-  throw new Error(`no free port from ${wanted} to ${wanted + 99} on 127.0.0.1: end what listens there, or choose another with the matching option`);
+  throw new Error(
+    `no free port from ${wanted} to ${wanted + 99} on 127.0.0.1: end what listens there, or choose another with the matching option`,
+  );
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -33,7 +33,16 @@ export async function startTemporalDevServer(options: {
   const child = startChild(
     options.cli,
     [
-      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(options.port), '--ui-port', String(options.uiPort)],
+      ...[
+        'server',
+        'start-dev',
+        '--ip',
+        '127.0.0.1',
+        '--port',
+        String(options.port),
+        '--ui-port',
+        String(options.uiPort),
+      ],
       ...['--metrics-port', String(options.metricsPort), '--log-level', 'error'],
       ...(options.dbFile === undefined ? [] : ['--db-filename', options.dbFile, '--sqlite-pragma', 'journal_mode=WAL']),
       ...Object.entries(searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),

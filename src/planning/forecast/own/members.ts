@@ -253,11 +253,18 @@ function linearBetween(models: readonly Linear[], { left, right, share }: Betwee
 /**
  * The six forecasts of step `t + h` at origin `t`, on the root scale, in the order of `memberNames`. Between nodes the
  * neighbours' models are asked about the step itself, and their answers interpolated: so the daily pattern keeps its curve.
+ * `row` is left holding the columns on the root scale.
  */
-export function forecastMembers(members: Members, scales: Scales, t: number, h: number, out: Float64Array): void {
+export function forecastMembers(
+  members: Members,
+  scales: Scales,
+  t: number,
+  h: number,
+  out: Float64Array,
+  row: Float64Array = new Float64Array(rowWidth(members.shape)),
+): void {
   const { shape, s0 } = members;
   const place = between(members.nodes, h);
-  const row = new Float64Array(rowWidth(shape));
   const clip = (value: number, cap: Cap): number => Math.min(cap.high, Math.max(cap.low, value));
   writeRow(scales.log, shape, t, h, row, 0);
   const log = clip(linearBetween(members.ridgeLog, place, row), members.capLog);

@@ -6,7 +6,8 @@ import type { ForecastModel, ModelState, QuantileForecast, Unfit } from '../mode
 import { tidyQuantiles } from '../quantiles.ts';
 import { distribute, fitCombination } from './combination.ts';
 import type { Combination } from './combination.ts';
-import { firstOrigin, lagShape } from './lags.ts';
+import type { CorrectionInput } from './correction.ts';
+import { firstOrigin, lagShape, rowWidth } from './lags.ts';
 import { between, fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
 import { emptyPoolNode, trimmed } from './pool.ts';
@@ -118,29 +119,68 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
   };
 }
 
-function predictFrom(body: Body, series: DemandSeries, horizonSteps: number, utcOffsetMs: number): QuantileForecast {
-  const { members, combinations, stepMs } = body;
-  const perDay = members.shape.perDay;
+/** One step as the correction sees it, with the quantiles before it. */
+export type ExplainedStep = CorrectionInput;
+
+/** What stands behind the forecast of some steps: for training the correction, and for showing. */
+export function explainSteps(
+  state: ModelState,
+  recent: DemandSeries,
+  steps: readonly number[],
+  utcOffsetMs = 0,
+): ExplainedStep[] {
+  const body = state.body as Body;
+  const series = joined(body.kept, recent, firstOrigin(body.members.shape) + 12);
+  return [...stepInputs(body, series, steps, utcOffsetMs)];
+}
+
+/** Each step's distribution on the root scale, before the correction. */
+function* stepInputs(
+  { members, combinations, stepMs }: Body,
+  series: DemandSeries,
+  steps: readonly number[],
+  utcOffsetMs: number,
+): Generator<CorrectionInput> {
+  const { shape } = members;
+  const { perDay } = shape;
   const window = prepareWindow(series.qps, series.start, stepMs, perDay, utcOffsetMs);
-  const scales = makeScales(window, members.shape, members.s0);
+  const scales = makeScales(window, shape, members.s0);
   const t = series.qps.length - 1;
-  const facts = {
-    volatility: volatilities(scales, perDay, t - 12 * perDay, t)[t]!,
-    ...originMeans(scales, members.shape, t),
-  };
-  const out = new Float64Array(memberNames.length);
-  const last = window.y[t]!;
-  const values = quantileLevels.map(() => new Array<number>(horizonSteps).fill(0));
-  for (let h = 1; h <= horizonSteps; h += 1) {
+  const volatility = volatilities(scales, perDay, t - 12 * perDay, t)[t]!;
+  const facts = { volatility, ...originMeans(scales, shape, t) };
+  for (const h of steps) {
     const { left, right, share } = between(members.nodes, h);
-    forecastMembers(members, scales, t, h, out);
-    const slot = (window.first + t + h) % perDay;
-    const high = distribute(combinations[right]!, out, facts, slot, perDay).quantiles;
-    const low = share < 1 ? distribute(combinations[left]!, out, facts, slot, perDay).quantiles : high;
-    const here = high.map((value, level) => Math.max(0, low[level]! + (value - low[level]!) * share) ** 2);
-    tidyQuantiles(here, last).forEach((value, level) => (values[level]![h - 1] = value));
+    const out = new Float64Array(memberNames.length);
+    const row = new Float64Array(rowWidth(shape));
+    forecastMembers(members, scales, t, h, out, row);
+    const slotOfDay = (window.first + t + h) % perDay;
+    const high = distribute(combinations[right]!, out, facts, slotOfDay, perDay);
+    const low = share < 1 ? distribute(combinations[left]!, out, facts, slotOfDay, perDay) : high;
+    const mixed = (one: number, other: number): number => one + (other - one) * share;
+    yield {
+      row,
+      shape,
+      members: out,
+      forecast: mixed(low.forecast, high.forecast),
+      scale: mixed(low.scale, high.scale),
+      quantiles: high.quantiles.map((value, level) => mixed(low.quantiles[level]!, value)),
+      reference: mixed(combinations[left]!.reference, combinations[right]!.reference),
+      volatility,
+      h,
+      slotOfDay,
+      perDay,
+    };
   }
-  return { model: 'umbra', start: endOf(series), stepMs, values };
+}
+
+function predictFrom(body: Body, series: DemandSeries, horizonSteps: number, utcOffsetMs: number): QuantileForecast {
+  const values = quantileLevels.map(() => new Array<number>(horizonSteps).fill(0));
+  const steps = Array.from({ length: horizonSteps }, (_, step) => step + 1);
+  for (const input of stepInputs(body, series, steps, utcOffsetMs)) {
+    const here = input.quantiles.map((root) => Math.max(0, root) ** 2);
+    tidyQuantiles(here, input.forecast ** 2).forEach((value, level) => (values[level]![input.h - 1] = value));
+  }
+  return { model: 'umbra', start: endOf(series), stepMs: body.stepMs, values };
 }
 
 function windowBefore(history: DemandSeries, end: number, steps: number, perDay: number, utcOffsetMs: number): Window {

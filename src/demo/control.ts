@@ -25,7 +25,8 @@ export async function listenForControl(
     // A page elsewhere can post forms and text to loopback, but not JSON without asking first.
     const isJson = request.headers['content-type']?.startsWith('application/json') === true;
     if (request.method !== 'POST' || request.url !== '/umbra-sim/fault' || !isJson) {
-      answer(404, { error: 'POST {"command": "..."} as application/json to /umbra-sim/fault' }); return;
+      answer(404, { error: 'POST {"command": "..."} as application/json to /umbra-sim/fault' });
+      return;
     }
     let text = '';
     request.setEncoding('utf8').on('data', (chunk: string) => {

@@ -11,6 +11,7 @@ import { startApiProcess } from '../composition/api.ts';
 import { namesOf, startCollectorProcess } from '../composition/collector.ts';
 import { startMonitorProcess } from '../composition/monitor.ts';
 import { openParts, temporalClient } from '../composition/parts.ts';
+import { installTemporalLog } from '../composition/temporal-log.ts';
 import { startWorkerProcess } from '../composition/worker.ts';
 import { bundleWorkflows } from '../workers/bundle.ts';
 import { startEmbeddedPostgres } from '../providers/postgres/embedded.ts';
@@ -83,6 +84,7 @@ export async function startDev(options: DevOptions): Promise<RunningDev> {
     { level: options.logLevel ?? 'info' },
     pino.destination({ dest: join(dir, 'umbra.log'), sync: false }),
   );
+  installTemporalLog(log);
   const cleanup: (() => Promise<void> | void)[] = [];
   const stopping = { now: false };
   const stop = async (): Promise<void> => {

@@ -211,6 +211,8 @@ export type Surroundings = {
   readonly noColor: boolean;
   /** Who asks, for events: the name of the account. */
   readonly user: string;
+  /** UMBRA_DASHBOARD, the folder of the built dashboard. */
+  readonly webRoot: string | undefined;
   /** TEMPORAL_CLI, a Temporal binary to start in the demonstration. */
   readonly temporalCli: string | undefined;
 };
@@ -226,6 +228,7 @@ export function readSurroundings(env: Variables = process.env): Surroundings {
     // https://no-color.org: present and not empty.
     noColor: (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb',
     user: env['USER'] ?? env['LOGNAME'] ?? 'somebody',
+    webRoot: env['UMBRA_DASHBOARD'],
     temporalCli: env['TEMPORAL_CLI'],
   };
 }

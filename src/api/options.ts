@@ -8,6 +8,7 @@ import type { ConfigDrift } from '../ports/hypervisor.ts';
 import type { PushLedger } from '../ports/push-ledger.ts';
 import type { HeartbeatStore, InventoryStore, Registry } from '../ports/registry.ts';
 import type { Access } from './access.ts';
+import type { Finding } from './doctor.ts';
 
 /** Where everything of this installation answers; shown by `umbra status`. Empty: not known here. */
 export type Addresses = {
@@ -61,6 +62,8 @@ export type ApiOptions = {
   readonly drift?: (view: HostedVmView) => Promise<Readonly<Record<InstanceId, readonly ConfigDrift[]>>>;
   /** Nodes, headroom and budget per cluster; the clusters' own ledgers unless given. */
   readonly capacity?: () => Promise<unknown>;
+  /** What `umbra doctor` shows; `examine` of ./doctor.ts does the looking. */
+  readonly doctor?: () => Promise<readonly Finding[]>;
   /** Folder of the built dashboard. */
   readonly webRoot?: string;
   /** Tokens and names; `tokensNeeded` is added here from `host`. */

@@ -122,16 +122,32 @@ export const pendingPush = z
 
 export const heartbeatBody = z
   .object({
+    instance: z.string().max(60).optional().describe('unless the serial is the bearer token'),
+    token: z.string().max(100).optional(),
     load: z
       .object({
         qps: z.number().min(0).max(1e9).optional(),
-        cpu: z.number().min(0).max(1).optional(),
+        cpu: z.number().min(0).max(1024).optional().describe('share of all its CPUs, 0 to 1'),
         memory: z.number().min(0).max(1).optional(),
       })
       .optional(),
     finding: z.enum(['healthy', 'failed', 'overloaded']).optional(),
   })
   .meta({ id: 'Heartbeat' });
+
+export const failuresBody = z
+  .object({
+    failures: z
+      .array(
+        z.object({
+          hostedVmId: z.string().min(1).max(64),
+          at: z.number().int().min(0).describe(instants),
+          text: z.string().max(300).optional(),
+        }),
+      )
+      .max(1_000),
+  })
+  .meta({ id: 'PastFailures' });
 
 const count = z.number().int().min(0);
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DemandBatch, DemandSeries } from '../../domain/demand.ts';
+import type { DemandSeries } from '../../domain/demand.ts';
 import { dayMs, hourMs, minuteMs, parseDuration, secondMs } from '../../domain/time.ts';
 import { ProviderError } from '../../ports/errors.ts';
 import type { ApiContext, ApiServer } from '../context.ts';

@@ -21,7 +21,7 @@ export function heartbeatRoutes(server: ApiServer, deps: HeartbeatDeps): void {
       config: { need: 'nobody' },
       bodyLimit: 4096,
       schema: {
-        summary: "A guest's heartbeat; Authorization: Bearer and its product serial",
+        summary: "A guest's heartbeat; its product serial is its bearer token, or instance and token are in the body",
         body: wire.heartbeatBody.nullish(),
         response: { 200: z.object({ instance: z.string() }), 401: wire.trouble, 503: wire.trouble },
       },
@@ -30,14 +30,17 @@ export function heartbeatRoutes(server: ApiServer, deps: HeartbeatDeps): void {
       if (deps.secret === undefined) {
         return await reply.code(503).send({ message: 'heartbeats are off: heartbeatSecretFile is not set' });
       }
-      const serial = /^Bearer\s+(\S{1,200})$/i.exec(request.headers.authorization ?? '')?.[1];
+      const body = request.body ?? {};
+      const serial =
+        body.instance === undefined || body.token === undefined
+          ? /^Bearer\s+(\S{1,200})$/i.exec(request.headers.authorization ?? '')?.[1]
+          : `${body.instance}:${body.token}`;
       const instance = serial === undefined ? undefined : instanceOfSerial(deps.secret, serial);
       if (instance === undefined) {
         deps.metrics.countHeartbeat('refused');
         logRefusal(request.log, request.ip, serial);
         return await reply.code(401).send({ message: 'this heartbeat token is not the one of that instance' });
       }
-      const body = request.body ?? {};
       const beat: Heartbeat = {
         instance,
         at: deps.now(),

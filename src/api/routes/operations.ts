@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { EventQuery } from '../../ports/registry.ts';
+import { actorOf } from '../access.ts';
 import type { ApiContext, ApiServer } from '../context.ts';
 import { eventsAsCsv } from '../csv.ts';
 import type { StatusSource } from '../status.ts';
+import * as wire from '../wire.ts';
 
 const eventFilter = z.object({
   hostedVmId: z.string().max(64).optional(),
@@ -53,6 +55,41 @@ export function operationsRoutes(server: ApiServer, context: ApiContext, status:
       if (context.forecasts?.foresight === undefined)
         return await reply.code(404).send({ message: 'foresight is not measured here' });
       return await context.forecasts.foresight();
+    },
+  );
+
+  server.get(
+    '/api/v1/doctor',
+    {
+      config: { need: 'operator' },
+      schema: { summary: 'Checks everything that can be wrong, and says how to mend it' },
+    },
+    async (_request, reply) => {
+      if (context.doctor === undefined)
+        return await reply.code(404).send({ message: 'this API cannot look at its installation' });
+      return await context.doctor();
+    },
+  );
+
+  server.post(
+    '/api/v1/failures',
+    {
+      config: { need: 'operator' },
+      schema: { summary: 'Past failures, for the risk score; a repeat is harmless', body: wire.failuresBody },
+    },
+    async (request) => {
+      const actor = actorOf(request);
+      const events = request.body.failures.map(({ hostedVmId, at, text }) => ({
+        id: `failure/${hostedVmId}/${at}`,
+        at,
+        hostedVmId,
+        kind: 'failure-imported',
+        actor,
+        reason: { code: 'failure-imported', text: text ?? 'failed before Umbra watched it' },
+        facts: {},
+      }));
+      await stores.events.append(events);
+      return { imported: events.length };
     },
   );
 

@@ -63,6 +63,7 @@ export async function startEmbeddedNameServer(options: EmbeddedOptions): Promise
   const dnstap = options.dnstap && startDnstapSender(options.dnstap, options.identity ?? 'embedded');
   const counts = { queries: 0, updates: 0, malformed: 0 };
   const connections = new Set<Socket>();
+  const closed: { yes: boolean } = { yes: false };
   const { udp, tcp, port } = await bindBoth(options.host, options.port);
 
   function answer(bytes: Buffer, client: { address: string; port: number }, overTcp: boolean): Buffer | undefined {
@@ -111,6 +112,8 @@ export async function startEmbeddedNameServer(options: EmbeddedOptions): Promise
       return { ...counts, dnstapSent: sent, dnstapDropped: dropped };
     },
     async close() {
+      if (closed.yes) return;
+      closed.yes = true;
       connections.forEach((socket) => socket.destroy());
       await Promise.all([
         new Promise<void>((resolve) => udp.close(() => resolve())),

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { secondMs } from '../../domain/time.ts';
-import { read } from './client.ts';
+import { ApiError, read } from './client.ts';
 import { onChange } from './live.ts';
 import type { Change } from './live.ts';
 
@@ -8,6 +8,8 @@ export type Resource<Answer> = {
   /** The newest answer; kept while the next is on its way or has failed. */
   readonly answer: Answer | undefined;
   readonly trouble: string | undefined;
+  /** True when the API has nothing at this path. */
+  readonly absent: boolean;
 };
 
 /** A burst of changes is read once. */
@@ -25,6 +27,7 @@ export function useResource<Answer>(
     path,
     answer: undefined,
     trouble: undefined,
+    absent: false,
   });
   useEffect(() => {
     if (path === '') return undefined;
@@ -32,16 +35,17 @@ export function useResource<Answer>(
     const readIt = async (): Promise<void> => {
       try {
         const answer = await read<Answer>(path, ended.signal);
-        setState({ path, answer, trouble: undefined });
+        setState({ path, answer, trouble: undefined, absent: false });
       } catch (error) {
         if (ended.signal.aborted) return;
         const trouble = error instanceof Error ? error.message : String(error);
-        setState((old) => ({ path, answer: old.path === path ? old.answer : undefined, trouble }));
+        const absent = error instanceof ApiError && error.status === 404;
+        setState((old) => ({ path, answer: old.path === path && !absent ? old.answer : undefined, trouble, absent }));
       }
     };
     let soon: ReturnType<typeof setTimeout> | undefined;
     const stop = onChange((change) => {
-      if (change.type !== 'connected' && options.concerns?.(change) !== true) return;
+      if (change.type !== 'connected' && change.type !== 'fleet' && options.concerns?.(change) !== true) return;
       soon ??= setTimeout(() => {
         soon = undefined;
         void readIt();
@@ -56,5 +60,5 @@ export function useResource<Answer>(
       clearTimeout(soon);
     };
   }, [path]);
-  return state.path === path ? state : { answer: undefined, trouble: undefined };
+  return state.path === path ? state : { answer: undefined, trouble: undefined, absent: false };
 }

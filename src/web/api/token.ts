@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 
 const key = 'umbra-token';
+const nameKey = 'umbra-operator';
 
 /** The bearer token of this tab; empty on loopback, where none is needed. It ends with the tab. */
 export const token = signal(sessionStorage.getItem(key) ?? '');
@@ -14,6 +15,15 @@ export function giveToken(text: string): void {
   tokenWanted.value = false;
 }
 
+/** The name an operator on loopback goes by, kept for their next command; with a token it is the token's. */
+export const operatorName = signal(localStorage.getItem(nameKey) ?? '');
+
+export function giveName(text: string): void {
+  localStorage.setItem(nameKey, text);
+  operatorName.value = text;
+}
+
 export function authorization(): Record<string, string> {
-  return token.value === '' ? {} : { authorization: `Bearer ${token.value}` };
+  if (token.value !== '') return { authorization: `Bearer ${token.value}` };
+  return operatorName.value === '' ? {} : { 'x-umbra-actor': operatorName.value };
 }

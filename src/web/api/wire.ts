@@ -1,7 +1,21 @@
+import type { LedgerView } from '../../domain/cluster/ledger.ts';
 import type { DemandSeries } from '../../domain/demand.ts';
+import type { InstanceId } from '../../domain/instance.ts';
+import type { HostedVmView } from '../../domain/view.ts';
 import type { EpochMs } from '../../domain/time.ts';
 
 /** Answers of the HTTP API that are not words of the domain. The API's schemas are their source. */
+
+/** `/hosted-vms/:id` adds what is known of each instance by its id; `drift` is null when the cluster did not answer. */
+export type HostedVmDetail = HostedVmView & {
+  readonly heartbeats?: Readonly<Record<InstanceId, Beat>>;
+  readonly drift?: Readonly<Record<InstanceId, readonly Drift[]>> | null;
+};
+export type Beat = {
+  readonly at: EpochMs;
+  readonly load?: { readonly qps?: number; readonly cpu?: number; readonly memory?: number };
+};
+export type Drift = { readonly key: string; readonly primary: string; readonly shadow: string };
 
 /** Quantiles in this order: p10, p50, p90, p95, p99. */
 export type Forecast = {
@@ -27,23 +41,8 @@ export type EdgeStatus = {
   readonly silent: boolean;
 };
 
-export type CapacityAnswer = {
-  readonly clusters: readonly {
-    readonly name: string;
-    readonly shadows: number;
-    readonly shadowMemoryMiB: number;
-    readonly budget: { readonly maxShadows: number; readonly maxMemoryMiB: number };
-    readonly nodes: readonly {
-      readonly node: string;
-      readonly online: boolean;
-      readonly maintenance: boolean;
-      readonly cpus: number;
-      readonly memoryMiB: number;
-      readonly memoryUsedMiB: number;
-      readonly cpu: number;
-    }[];
-  }[];
-};
+/** Each cluster's ledger: what is given out, what is left, and what a lost node would mean. */
+export type CapacityAnswer = { readonly clusters: readonly ({ readonly name: string } & LedgerView)[] };
 
 /** How good the forecasts and risks have been. Any part may be missing while too little has been observed. */
 export type ForesightAnswer = {

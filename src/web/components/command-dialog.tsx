@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Command } from '../../domain/commands.ts';
 import { formatDuration, parseDuration } from '../../domain/time.ts';
 import type { Explanation, HostedVmView } from '../../domain/view.ts';
+import { giveName, operatorName, token } from '../api/token.ts';
 import { commandPlan, commandWords, warmShadows } from '../text/commands.ts';
 import { formatTier, instanceWords } from '../text/instances.ts';
 import { formatQps } from '../text/numbers.ts';
@@ -100,6 +101,17 @@ export function CommandDialog(props: {
             placeholder="why now, for whoever reads it on Friday"
           />
         </label>
+        {token.value === '' ? (
+          <label>
+            Your name (letters, digits and . @ -)
+            <input
+              value={operatorName.value}
+              onInput={(event) => giveName(event.currentTarget.value.replaceAll(/[^\w.@-]/g, '').slice(0, 64))}
+              autoComplete="username"
+              placeholder="somebody"
+            />
+          </label>
+        ) : null}
         <div class="buttons">
           <button type="button" onClick={props.onCancel}>
             Cancel

@@ -1,10 +1,16 @@
 import { secondMs } from '../../domain/time.ts';
 import { useResource } from '../api/resource.ts';
 import type { CapacityAnswer } from '../api/wire.ts';
-import { formatMiB, formatPercent } from '../text/numbers.ts';
+import { counted, formatMiB } from '../text/numbers.ts';
 import { Trouble } from './notes.tsx';
+import { Age, When } from './time.tsx';
 
-/** What each cluster has left, and what of the budget is used. */
+type ClusterLedger = CapacityAnswer['clusters'][number];
+
+/** A ledger is written again at least this often. */
+const observedEveryMs = 60 * secondMs;
+
+/** What each cluster has left, what of the budget is used, and whether memory would do if a node were gone. */
 export function Headroom() {
   const { answer, trouble } = useResource<CapacityAnswer>('/capacity', {
     everyMs: 30 * secondMs,
@@ -15,52 +21,108 @@ export function Headroom() {
       <h2 id="headroom">Headroom and budget</h2>
       <Trouble text={trouble} stale={answer !== undefined} />
       {(answer?.clusters ?? []).map((cluster) => (
-        <div key={cluster.name}>
-          <p>
-            <strong>{cluster.name}</strong>: {cluster.shadows} of at most {cluster.budget.maxShadows} shadows,{' '}
-            {formatMiB(cluster.shadowMemoryMiB)} of {formatMiB(cluster.budget.maxMemoryMiB)} shadow memory in use.
-          </p>
-          {cluster.nodes.length === 0 ? null : (
-            <div class="scroll" tabIndex={0} role="region" aria-label={`Nodes of ${cluster.name}`}>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Node</th>
-                    <th scope="col">Is</th>
-                    <th scope="col" class="number">
-                      Memory free
-                    </th>
-                    <th scope="col" class="number">
-                      Memory
-                    </th>
-                    <th scope="col" class="number">
-                      CPU used
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {cluster.nodes.map((node) => (
-                    <tr key={node.node}>
-                      <th scope="row">{node.node}</th>
-                      <td>
-                        <strong class={node.online ? 'ok' : 'bad'}>
-                          {node.online ? (node.maintenance ? 'in maintenance' : 'online') : 'offline'}
-                        </strong>
-                      </td>
-                      <td class="number">{formatMiB(node.memoryMiB - node.memoryUsedMiB)}</td>
-                      <td class="number">{formatMiB(node.memoryMiB)}</td>
-                      <td class="number">
-                        {formatPercent(node.cpu)} of {node.cpus}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-        </div>
+        <ClusterHeadroom key={cluster.name} cluster={cluster} />
       ))}
       {answer?.clusters.length === 0 ? <p class="quiet">No cluster is known yet.</p> : null}
     </section>
+  );
+}
+
+function ClusterHeadroom({ cluster }: { readonly cluster: ClusterLedger }) {
+  const { budget, clones, failovers, breaker, waiting } = cluster;
+  return (
+    <div>
+      <p>
+        <strong>{cluster.name}</strong>: {budget.shadows} of at most {counted(budget.maxShadows, 'shadow')},{' '}
+        {formatMiB(budget.memoryMiB)} of {formatMiB(budget.maxMemoryMiB)} shadow memory given out
+        {cluster.observedAt === null ? (
+          ', not observed yet'
+        ) : (
+          <>
+            {' '}
+            <Age at={cluster.observedAt} everyMs={observedEveryMs} />
+          </>
+        )}
+        .
+      </p>
+      <ul class="standing">
+        <li>
+          failovers: {failovers.spent} of {failovers.limit} spent, {failovers.held} granted ahead
+        </li>
+        <li>
+          clones: {clones.running} running, {clones.waiting} waiting
+        </li>
+        {waiting.length === 0 ? null : <li>{counted(waiting.length, 'instance')} waiting for room</li>}
+        {cluster.quorate === false ? <li class="bad">the cluster has no quorum</li> : null}
+        {breaker.kind === 'closed' ? null : (
+          <li class="bad">
+            breaker {breaker.kind} since <When at={breaker.since} />
+            {breaker.kind === 'open' ? `: ${breaker.reason.text}` : ''}
+          </li>
+        )}
+      </ul>
+      {cluster.nodes.length === 0 ? null : <Nodes cluster={cluster} />}
+    </div>
+  );
+}
+
+function Nodes({ cluster }: { readonly cluster: ClusterLedger }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={`Nodes of ${cluster.name}`}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Node</th>
+            <th scope="col">Is</th>
+            <th scope="col" class="number">
+              Memory free
+            </th>
+            <th scope="col" class="number">
+              Given out
+            </th>
+            <th scope="col" class="number">
+              vCPUs given out
+            </th>
+            <th scope="col">If it is gone, memory for its primaries</th>
+          </tr>
+        </thead>
+        <tbody>
+          {cluster.nodes.map((node) => (
+            <tr key={node.node}>
+              <th scope="row">{node.node}</th>
+              <td>
+                <strong class={node.usable ? 'ok' : 'bad'}>{node.usable ? 'usable' : 'away'}</strong>
+              </td>
+              <td class="number">
+                {node.freeMiB < 0 ? `${formatMiB(-node.freeMiB)} too little` : formatMiB(node.freeMiB)}
+              </td>
+              <td class="number">
+                {formatMiB(node.committedMiB)} of {formatMiB(node.memoryMiB)}
+              </td>
+              <td class="number">
+                {node.committedCores} of {node.vcpus}
+              </td>
+              <td>
+                <IfLost cluster={cluster} node={node.node} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function IfLost({ cluster, node }: { readonly cluster: ClusterLedger; readonly node: string }) {
+  const loss = cluster.ifLost.find((each) => each.node === node);
+  if (loss === undefined) return <span class="quiet">not known</span>;
+  if (loss.protectedVms === 0) return <span class="quiet">none stands here</span>;
+  const short = loss.short.map(
+    (each) => `${each.hostedVmId} lacks ${formatMiB(each.needMiB - each.freeMiB)} on ${each.node}`,
+  );
+  return (
+    <span class={loss.fit === loss.protectedVms ? 'ok' : 'bad'}>
+      {loss.fit} of {loss.protectedVms} fit{short.length === 0 ? '' : `: ${short.join('; ')}`}
+    </span>
   );
 }

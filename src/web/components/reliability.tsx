@@ -12,7 +12,7 @@ export function Reliability({ bins }: { readonly bins: readonly Bin[] }) {
       {filled.length === 0 ? (
         <p class="quiet">Too few scored moments have been followed by an outcome.</p>
       ) : (
-        <>
+        <div class="side-by-side">
           <svg
             class="reliability"
             viewBox="-12 -4 116 118"
@@ -37,7 +37,7 @@ export function Reliability({ bins }: { readonly bins: readonly Bin[] }) {
               observed
             </text>
           </svg>
-          <table>
+          <table class="narrow">
             <thead>
               <tr>
                 <th scope="col" class="number">
@@ -61,7 +61,7 @@ export function Reliability({ bins }: { readonly bins: readonly Bin[] }) {
               ))}
             </tbody>
           </table>
-        </>
+        </div>
       )}
     </section>
   );

@@ -19,7 +19,7 @@ export function RiskCell({ risk }: { readonly risk: Risk | undefined }) {
 export function RiskParts({ risk }: { readonly risk: Risk }) {
   const parts = [...risk.parts].sort((a, b) => b.points - a.points);
   return (
-    <table class="parts">
+    <table class="parts narrow">
       <caption>
         Risk <strong>{formatRisk(risk.score)}</strong> of 100, {riskBand(risk.score)}: the probability of needing a
         shadow before one could be made{risk.calibrated ? '' : ' (not calibrated yet: too few outcomes)'}

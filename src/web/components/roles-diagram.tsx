@@ -1,11 +1,12 @@
 import type { Instance } from '../../domain/instance.ts';
-import type { HostedVmView } from '../../domain/view.ts';
+import { secondMs } from '../../domain/time.ts';
+import type { Beat, Drift, HostedVmDetail } from '../api/wire.ts';
 import { formatTier, instanceWords, servingOf } from '../text/instances.ts';
-import { formatQps } from '../text/numbers.ts';
-import { When } from './time.tsx';
+import { counted, formatPercent, formatQps } from '../text/numbers.ts';
+import { Age, When } from './time.tsx';
 
 /** The names on the left, what they answer with in the middle, what stands ready behind. */
-export function RolesDiagram({ view }: { readonly view: HostedVmView }) {
+export function RolesDiagram({ view }: { readonly view: HostedVmDetail }) {
   const serving = servingOf(view);
   const others = view.instances.filter((each) => !serving.includes(each) && each.state.kind !== 'deleted');
   return (
@@ -23,14 +24,26 @@ export function RolesDiagram({ view }: { readonly view: HostedVmView }) {
         <span class="arrow" aria-hidden="true" />
         <ul class="instances" aria-label="Serving now">
           {serving.map((each) => (
-            <InstanceBox key={each.id} instance={each} serving />
+            <InstanceBox
+              key={each.id}
+              instance={each}
+              serving
+              beat={view.heartbeats?.[each.id]}
+              drift={view.drift?.[each.id]}
+            />
           ))}
           {serving.length === 0 ? <li class="quiet">nobody is known to serve</li> : null}
         </ul>
         <span class="arrow behind" aria-hidden="true" />
         <ul class="instances" aria-label="Standing ready, or on their way out">
           {others.map((each) => (
-            <InstanceBox key={each.id} instance={each} serving={false} />
+            <InstanceBox
+              key={each.id}
+              instance={each}
+              serving={false}
+              beat={view.heartbeats?.[each.id]}
+              drift={view.drift?.[each.id]}
+            />
           ))}
           {others.length === 0 ? <li class="quiet">no shadow</li> : null}
         </ul>
@@ -39,7 +52,16 @@ export function RolesDiagram({ view }: { readonly view: HostedVmView }) {
   );
 }
 
-function InstanceBox({ instance, serving }: { readonly instance: Instance; readonly serving: boolean }) {
+/** Guests beat every few seconds. */
+const beatEveryMs = 10 * secondMs;
+
+function InstanceBox(props: {
+  readonly instance: Instance;
+  readonly serving: boolean;
+  readonly beat: Beat | undefined;
+  readonly drift: readonly Drift[] | undefined;
+}) {
+  const { instance, serving, beat, drift } = props;
   const { state } = instance;
   const where = [
     instance.address ?? 'no address yet',
@@ -54,6 +76,27 @@ function InstanceBox({ instance, serving }: { readonly instance: Instance; reado
         since <When at={state.since} />
       </div>
       <div class="quiet">{where.filter((each) => each !== undefined).join(', ')}</div>
+      {beat === undefined ? null : (
+        <div class="quiet">
+          heartbeat{beat.load?.cpu === undefined ? '' : `, CPU ${formatPercent(beat.load.cpu)}`}{' '}
+          <Age at={beat.at} everyMs={beatEveryMs} />
+        </div>
+      )}
+      {drift === undefined || drift.length === 0 ? null : (
+        <details class="facts">
+          <summary>differs from its primary in {counted(drift.length, 'setting')}</summary>
+          <dl>
+            {drift.map(({ key, primary, shadow }) => (
+              <div key={key}>
+                <dt>{key}</dt>
+                <dd>
+                  {primary || 'not set'} there, {shadow || 'not set'} here
+                </dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+      )}
       {state.kind === 'failed' ? <div class="why">{state.why.text}</div> : null}
       {state.kind === 'fenced' ? <div class="quiet">proof: {state.proof}</div> : null}
       {state.kind === 'retired' ? (

@@ -3,6 +3,9 @@ import { hostedVmPath } from '../route.ts';
 import { formatClock, formatUtc } from '../text/when.ts';
 import { When } from './time.tsx';
 
+/** Events that are about no single hosted VM carry this instead of an id. */
+const installation = '*';
+
 /** What happened and why, newest first. */
 export function Timeline({ events, named }: { readonly events: readonly UmbraEvent[]; readonly named: boolean }) {
   return (
@@ -13,7 +16,7 @@ export function Timeline({ events, named }: { readonly events: readonly UmbraEve
             <span title={formatUtc(event.at)}>{formatClock(event.at)}</span> <When at={event.at} />
           </div>
           <div>
-            {named ? (
+            {named && event.hostedVmId !== installation ? (
               <a class="vm-name" href={hostedVmPath(event.hostedVmId)}>
                 {event.hostedVmId}
               </a>

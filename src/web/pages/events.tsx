@@ -131,7 +131,8 @@ function EventFilter({ filter, kinds }: { readonly filter: Filter; readonly kind
 function eventsSentence(events: readonly UmbraEvent[]): string {
   const [last] = events;
   if (last === undefined) return 'Nothing that matches has happened.';
-  return `Last: ${last.hostedVmId}, ${formatMoment(last.at)}: ${last.reason.text}`;
+  const about = last.hostedVmId === '*' ? '' : `${last.hostedVmId}, `;
+  return `Last: ${about}${formatMoment(last.at)}: ${last.reason.text}`;
 }
 
 function mentions(event: UmbraEvent, q: string): boolean {

@@ -1,4 +1,5 @@
 import { minuteMs } from '../../domain/time.ts';
+import { fleet } from '../api/fleet.ts';
 import { useResource } from '../api/resource.ts';
 import type { ForesightAnswer } from '../api/wire.ts';
 import { Loading, Trouble } from '../components/notes.tsx';
@@ -6,16 +7,19 @@ import { Reliability } from '../components/reliability.tsx';
 import { When } from '../components/time.tsx';
 import { hostedVmPath } from '../route.ts';
 import { foresightSentence } from '../text/foresight.ts';
-import { formatPercent } from '../text/numbers.ts';
+import { counted, formatPercent } from '../text/numbers.ts';
 
 /** Can I trust the forecasts? */
 export function ForesightPage() {
-  const { answer, trouble } = useResource<ForesightAnswer>('/foresight', { everyMs: minuteMs });
+  const { answer, trouble, absent } = useResource<ForesightAnswer>('/foresight', { everyMs: minuteMs });
   return (
     <>
-      <h1 tabIndex={-1}>{answer === undefined ? 'Foresight' : foresightSentence(answer)}</h1>
-      <Trouble text={trouble} stale={answer !== undefined} />
+      <h1 tabIndex={-1}>
+        {answer === undefined ? (absent ? foresightSentence({}) : 'Foresight') : foresightSentence(answer)}
+      </h1>
+      <Trouble text={absent ? undefined : trouble} stale={answer !== undefined} />
       {answer === undefined && trouble === undefined ? <Loading what="scores" /> : null}
+      <InUse />
       {answer === undefined ? null : (
         <>
           <Models answer={answer} />
@@ -25,6 +29,36 @@ export function ForesightPage() {
         </>
       )}
     </>
+  );
+}
+
+/** Which model each hosted VM's last evaluation believed. */
+function InUse() {
+  const evaluations = [...(fleet.value?.values() ?? [])].flatMap(({ evaluation }) =>
+    evaluation === null ? [] : [evaluation],
+  );
+  const models = [...new Set(evaluations.map(({ model }) => model))].sort();
+  const calibrated = evaluations.filter(({ risk }) => risk.calibrated).length;
+  return (
+    <section aria-labelledby="in-use">
+      <h2 id="in-use">In use now</h2>
+      {models.length === 0 ? (
+        <p class="quiet">No hosted VM has been evaluated yet.</p>
+      ) : (
+        <>
+          <ul>
+            {models.map((model) => (
+              <li key={model}>
+                {model}: {counted(evaluations.filter((each) => each.model === model).length, 'hosted VM')}
+              </li>
+            ))}
+          </ul>
+          <p class="quiet">
+            The risk of {calibrated} of {counted(evaluations.length, 'hosted VM')} is calibrated on outcomes.
+          </p>
+        </>
+      )}
+    </section>
   );
 }
 

@@ -5,7 +5,7 @@ import type { Explanation, HostedVmView } from '../../domain/view.ts';
 import { now } from '../api/clock.ts';
 import { fleet } from '../api/fleet.ts';
 import { useResource } from '../api/resource.ts';
-import type { DemandAnswer } from '../api/wire.ts';
+import type { DemandAnswer, HostedVmDetail } from '../api/wire.ts';
 import { CommandPanel } from '../components/command-panel.tsx';
 import { Loading, Trouble } from '../components/notes.tsx';
 import { PlotView } from '../components/plot-view.tsx';
@@ -26,10 +26,10 @@ type Range = keyof typeof ranges;
 export function HostedVmPage({ id }: { readonly id: string }) {
   const path = `/hosted-vms/${encodeURIComponent(id)}`;
   const mine = { everyMs: 30 * secondMs, concerns: (change: { id?: string }) => change.id === id };
-  const view = useResource<HostedVmView>(path, mine);
+  const view = useResource<HostedVmDetail>(path, mine);
   const explanation = useResource<Explanation>(`${path}/explain`, mine);
   const events = useResource<UmbraEvent[]>(`${path}/events`, mine);
-  const shown = view.answer ?? fleet.value?.get(id);
+  const shown: HostedVmDetail | undefined = view.answer ?? fleet.value?.get(id);
   if (shown === undefined) {
     return (
       <>

@@ -74,9 +74,12 @@ function options(element: HTMLElement, model: () => PlotModel): uPlot.Options {
       x: { time: true },
       y: { range: (_plot, _least, most) => [0, roundAbove(Math.max(most, model().reach))] },
     },
-    axes: [axis, { ...axis, size: 56, values: (_plot, splits) => splits.map(model().format) }],
+    axes: [
+      { ...axis, space: 64, values: (_plot, splits) => splits.map(formatTick) },
+      { ...axis, size: 56, values: (_plot, splits) => splits.map(model().formatAxis) },
+    ],
     series: [
-      { value: (_plot, at) => (Number.isFinite(at) ? new Date(at).toLocaleString() : '') },
+      { value: (_plot, at) => (Number.isFinite(at) ? formatReadout(at) : '') },
       ...model().series.map((each) => seriesOptions(each, color(each.tone), model)),
     ],
     bands: model().bands.map(({ upper, lower, tone }) => ({ series: [upper + 1, lower + 1], fill: color(tone) })),
@@ -118,6 +121,20 @@ function colorOf(element: HTMLElement, tone: string): string {
   probe.remove();
   return color;
 }
+
+/** Hours and minutes; the day where a day begins. */
+function formatTick(at: number): string {
+  const time = new Date(at);
+  const midnight = time.getHours() === 0 && time.getMinutes() === 0;
+  return midnight ? dayFormat.format(time) : timeFormat.format(time);
+}
+
+function formatReadout(at: number): string {
+  return `${dayFormat.format(at)}, ${timeFormat.format(at)}`;
+}
+
+const dayFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const timeFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
 function shade(plot: uPlot, now: number, fill: string, line: string): void {
   const { left, top, width, height } = plot.bbox;

@@ -13,7 +13,10 @@ export type PlotModel = {
   readonly missing: readonly { readonly from: number; readonly to: number }[];
   /** The y axis starts at zero and always reaches this, so that capacity is in view. */
   readonly reach: number;
+  /** With its unit, for readouts and the table. */
   readonly format: (value: number) => string;
+  /** Without it, for the axis; the title names the unit. */
+  readonly formatAxis: (value: number) => string;
 };
 
 export type Tone = 'demand' | 'forecast' | 'outlook' | 'band' | 'capacity' | 'model-1' | 'model-2' | 'model-3';

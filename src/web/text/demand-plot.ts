@@ -3,7 +3,7 @@ import type { EpochMs } from '../../domain/time.ts';
 import type { DemandAnswer } from '../api/wire.ts';
 import { missingSpans, onOneTimeLine } from '../plot/model.ts';
 import type { PlotModel } from '../plot/model.ts';
-import { formatQps } from './numbers.ts';
+import { formatCount, formatQps } from './numbers.ts';
 
 /** Places of the quantiles in a forecast's `values`. */
 const p10 = 0;
@@ -47,6 +47,7 @@ export function demandPlot(answer: DemandAnswer, events: readonly UmbraEvent[], 
     now: end > now ? now : null,
     missing: missingSpans(demand.start, demand.stepMs, demand.qps),
     reach: capacityQps,
-    format: (value) => formatQps(value),
+    format: formatQps,
+    formatAxis: formatCount,
   };
 }

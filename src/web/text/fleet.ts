@@ -1,6 +1,6 @@
 import type { EpochMs } from '../../domain/time.ts';
 import type { DisplayState, HostedVmView } from '../../domain/view.ts';
-import { formatLeft } from './when.ts';
+import { formatLeftShort } from './when.ts';
 import { looks, worstFirst } from './states.ts';
 
 /** Is everyone safe? `23 protected, 1 on its shadow (17 h of probation left), 2 without protection`. */
@@ -12,7 +12,7 @@ export function fleetSentence(views: readonly HostedVmView[], now: EpochMs): str
     if (of.length === 0) continue;
     const ends = of.map((view) => view.probationEndsAt).filter((at) => at !== null);
     const left =
-      state === 'probation' && ends.length > 0 ? ` (${formatLeft(Math.min(...ends), now)} of probation left)` : '';
+      state === 'probation' && ends.length > 0 ? ` (${formatLeftShort(Math.min(...ends), now)} of probation left)` : '';
     const label = state === 'probation' && of.length > 1 ? 'on their shadows' : looks[state].label;
     parts.push(`${of.length} ${label}${left}`);
   }

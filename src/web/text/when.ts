@@ -18,6 +18,15 @@ export function formatLeft(until: EpochMs, now: EpochMs): string {
         .replace(/([a-z])(\d)/g, '$1 $2');
 }
 
+/** As `formatLeft` in one unit, rounded: `17 h`. */
+export function formatLeftShort(until: EpochMs, now: EpochMs): string {
+  const left = until - now;
+  if (left <= 0) return 'nothing';
+  if (left >= 2 * dayMs) return `${Math.round(left / dayMs)} d`;
+  if (left >= 100 * minuteMs) return `${Math.round(left / hourMs)} h`;
+  return left >= minuteMs ? `${Math.round(left / minuteMs)} min` : `${Math.ceil(left / secondMs)} s`;
+}
+
 /** Relative under a day, the local moment beyond it. */
 export function formatWhen(at: EpochMs, now: EpochMs): string {
   return Math.abs(at - now) < dayMs ? formatRelative(at, now) : formatMoment(at);
@@ -30,7 +39,7 @@ export function formatMoment(at: EpochMs): string {
     month: 'short',
     hour: '2-digit',
     minute: '2-digit',
-    hour12: false,
+    hourCycle: 'h23',
   }).format(at);
 }
 
@@ -40,7 +49,7 @@ export function formatClock(at: EpochMs): string {
     hour: '2-digit',
     minute: '2-digit',
     second: '2-digit',
-    hour12: false,
+    hourCycle: 'h23',
   }).format(at);
 }
 

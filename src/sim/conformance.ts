@@ -225,7 +225,7 @@ function races(steps: readonly Step[]): { at: number; step: Step }[][] {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 const dataOf = (body: unknown): unknown => (isObject(body) ? body['data'] : undefined);
 
 /** Lists of rows come in the order of a hash; rows are brought into one by what names them. */
@@ -316,8 +316,9 @@ export async function conformance(transcripts: string, world: string): Promise<S
     guests: false,
   });
   try {
-    // The recordings come from a cluster whose guests have no agent.
+    // The recordings come from a cluster whose guests have no agent, and whose nodes do not publish their status.
     await sim.fault('agent off');
+    await sim.fault('pvestatd off');
     return await new Replay(sim).run(steps);
   } finally {
     await sim.close();

@@ -20,7 +20,7 @@ export const volumeId = /^([a-z][a-z0-9\-_.]*[a-z0-9]):(.+)$/i;
 
 const volume: Format = matches(volumeId, (value) => `unable to parse volume ID '${value}'`);
 const configId = matches(/^[a-z][a-z0-9_-]+$/i, (value) => `invalid configuration ID '${value}'`);
-const haResource = (value: string): boolean => /^(?:vm|ct|fa):[^\s:]+$/.test(value);
+const haResource = (value: string): boolean => /^[a-z]+:\S+$/.test(value);
 
 /** Named formats of single values. A name followed by `-list` or `-opt` is made from these. */
 const single: Record<string, Format> = {
@@ -69,9 +69,11 @@ const single: Record<string, Format> = {
   ipv4: (value) => (isIPv4(value) ? undefined : 'value does not look like a valid ipv4 address\n'),
   ipv6: (value) => (isIPv6(value) ? undefined : 'value does not look like a valid ipv6 address\n'),
   'pve-ipv4-config': (value) =>
-    value === 'dhcp' || cidr4(value) ? undefined : 'value does not look like a valid ipv4 network configuration\n',
+    ['dhcp', 'manual'].includes(value) || cidr4(value)
+      ? undefined
+      : 'value does not look like a valid ipv4 network configuration\n',
   'pve-ipv6-config': (value) =>
-    value === 'auto' || value === 'dhcp' || cidr6(value)
+    ['auto', 'dhcp', 'manual'].includes(value) || cidr6(value)
       ? undefined
       : 'value does not look like a valid ipv6 network configuration\n',
   CIDR: (value) => (cidr4(value) || cidr6(value) ? undefined : 'value does not look like a valid CIDR network\n'),

@@ -1,3 +1,4 @@
+import { without } from '../without.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Task, Worker } from '../cluster/tasks.ts';
 import type { Identity } from '../access/permissions.ts';
@@ -68,6 +69,11 @@ export class Arguments {
   list(name: string): string[] {
     const value = this.#values[name];
     return Array.isArray(value) ? value : (value ?? '').split(/[,;\s]+/).filter(Boolean);
+  }
+
+  /** The same arguments with others beside them, and without one. */
+  with(more: Readonly<Record<string, string>>, less: string): Arguments {
+    return new Arguments({ ...without(this.#values, less), ...more });
   }
 
   /** Everything but what the path says. */

@@ -42,6 +42,11 @@ export class HaManager {
     return this.#cluster.world.guests.get(Number(sid.slice(3)))?.node ?? '';
   }
 
+  /** Whether a round has looked at it. */
+  knows(sid: string): boolean {
+    return this.#services.has(sid);
+  }
+
   forget(sid: string): void {
     this.#services.delete(sid);
   }
@@ -137,7 +142,7 @@ export class HaManager {
         service.node = target;
       }
     }
-    const wanted = resource.state === 'started' || resource.state === 'enabled';
+    const wanted = ['started', 'enabled'].includes(resource.state ?? 'started');
     const runs = machines.get(guest.vmid) !== undefined;
     if (!wanted) {
       if (runs) {

@@ -3,13 +3,11 @@ import type { Options } from '../world/guest-config.ts';
 import type { WorldGuest } from '../world/world.ts';
 import type { Cluster } from './cluster.ts';
 import { isCdrom, isDriveSlot, parseDrive } from './drive.ts';
-import { formatDrive } from './drive.ts';
-import { formatSize } from './volumes.ts';
 
-/** Options a running guest takes on at once: QEMU has nothing to do with them. */
+/** Options a running guest takes on at once: QEMU has nothing to do with them, or takes them by its control group. */
 const atOnce = new Set([
   ...['description', 'name', 'onboot', 'protection', 'startup', 'tags', 'hookscript', 'vmstatestorage', 'lock'],
-  ...['agent', 'shares', 'autostart', 'migrate_speed', 'migrate_downtime'],
+  ...['shares', 'migrate_speed', 'migrate_downtime', 'cpuunits', 'cpulimit'],
 ]);
 /** What `hotplug` allows by default: cards, disks and USB can be plugged into a running guest. */
 const plugged = /^(?:net|scsi|virtio|usb)\d+$/;
@@ -63,12 +61,31 @@ function applySet(cluster: Cluster, guest: WorldGuest, key: string, value: strin
 export function applyPending(cluster: Cluster, guest: WorldGuest): void {
   for (const [key, force] of [...guest.config.pendingDelete]) applyDelete(cluster, guest, key, force);
   for (const [key, value] of Object.entries(guest.config.pending)) applySet(cluster, guest, key, value);
-  writeCloudInit(cluster, guest);
+  guest.config.cloudInit = undefined;
+}
+
+/** Keeps what the guest's cloud-init image still says of an option that has changed since the image was made. */
+function remember(guest: WorldGuest, key: string, old: string | undefined, next: string | undefined): void {
+  const kept = (guest.config.cloudInit ??= { said: {}, added: new Set() });
+  const said = kept.said[key];
+  if (next !== undefined && next === said) {
+    Reflect.deleteProperty(kept.said, key);
+    kept.added.delete(key);
+  } else if (said !== undefined) return;
+  else if (kept.added.has(key)) {
+    if (next === undefined) kept.added.delete(key);
+  } else if (old === undefined) {
+    if (next !== undefined) kept.added.add(key);
+  } else kept.said[key] = old;
 }
 
 /** The running guest takes on what it can; the rest waits for its next start. */
 export function hotplugPending(cluster: Cluster, guest: WorldGuest): void {
-  const now = (key: string): boolean => atOnce.has(key) || plugged.test(key);
+  const now = (key: string): boolean => atOnce.has(key) || plugged.test(key) || cloudInit.test(key);
+  for (const key of [...guest.config.pendingDelete.keys(), ...Object.keys(guest.config.pending)]) {
+    if (cloudInit.test(key) || key === 'name' || /^net\d+$/.test(key))
+      remember(guest, key, guest.config.current[key], guest.config.pending[key]);
+  }
   for (const [key, force] of [...guest.config.pendingDelete]) if (now(key)) applyDelete(cluster, guest, key, force);
   for (const [key, value] of Object.entries(guest.config.pending)) {
     if (now(key)) applySet(cluster, guest, key, value);
@@ -81,20 +98,6 @@ export function hotplugPending(cluster: Cluster, guest: WorldGuest): void {
     if (now(key) && guest.config.current[key] === undefined) Reflect.deleteProperty(taken, key);
   }
   cluster.machines.plug(guest.vmid, taken);
-}
-
-/** The cloud-init image is written anew whenever the options it is made from may have changed; its size is noted. */
-function writeCloudInit(cluster: Cluster, guest: WorldGuest): void {
-  for (const key of Object.keys(guest.config.current).filter(isDriveSlot)) {
-    const drive = parseDrive(key, guest.config.current[key]!);
-    if (!drive || !/vm-\d+-cloudinit/.test(drive.file)) continue;
-    const volume = cluster.volumes.find(drive.file, guest.node);
-    if (!volume || drive.options['size'] !== undefined) continue;
-    guest.config.current[key] = formatDrive({
-      ...drive,
-      options: { ...drive.options, size: formatSize(volume.bytes) },
-    });
-  }
 }
 
 export const isCloudInitOption = (key: string): boolean => cloudInit.test(key);

@@ -1,4 +1,6 @@
 import type { Cluster } from './cluster.ts';
+import { isDriveSlot, parseDrive } from './drive.ts';
+import { parseSize } from './volumes.ts';
 
 /** What pvestatd said of a guest. */
 export type GuestSample = {
@@ -34,6 +36,7 @@ export class View {
   readonly #cluster: Cluster;
   readonly #samples = new Map<string, NodeSample>();
   readonly #bootedAt = new Map<string, number>();
+  #silent = false;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -41,11 +44,19 @@ export class View {
 
   /** Every node that has power and a network publishes. */
   publish(): void {
+    if (this.#silent) return;
     const { world, isolated } = this.#cluster;
     for (const node of world.nodes.values()) {
       if (!node.on) this.#bootedAt.delete(node.name);
       else if (!isolated.has(node.name)) this.#samples.set(node.name, this.#sample(node.name));
     }
+  }
+
+  /** Nobody publishes any more, and what was published is forgotten. */
+  silence(on: boolean): void {
+    this.#silent = on;
+    if (on) this.#samples.clear();
+    else this.publish();
   }
 
   /** What a node published, while it counts. */
@@ -87,15 +98,18 @@ export class View {
 const bytesOf = (options: Readonly<Record<string, string>>): number =>
   Number(/(?:current=)?(\d+)/.exec(options['memory'] ?? '512')?.[1]) * 2 ** 20;
 
-export const coresOf = (options: Readonly<Record<string, string>>): number =>
-  Number(options['vcpus'] ?? Number(options['sockets'] ?? 1) * Number(options['cores'] ?? 1));
+/** Never more than the node has, unless `vcpus` says so. */
+export const coresOf = (options: Readonly<Record<string, string>>, ofNode: number): number =>
+  Number(options['vcpus'] ?? Math.min(ofNode, Number(options['sockets'] ?? 1) * Number(options['cores'] ?? 1)));
 
-/** The disk a guest boots from, for `maxdisk`. */
+/** The size of the first disk of the boot order, as noted in the configuration; 0 when there is no order. */
 export function bootDiskBytes(options: Readonly<Record<string, string>>): number {
-  const first = /order=([a-z]+\d+)/.exec(options['boot'] ?? '')?.[1] ?? options['bootdisk'] ?? 'scsi0';
-  const value = options[first] ?? options['scsi0'] ?? options['virtio0'] ?? options['sata0'] ?? options['ide0'] ?? '';
-  const [, size, unit] = /(?:^|,)size=(\d+(?:\.\d+)?)([KMGT])?/.exec(value) ?? [];
-  return size === undefined ? 0 : Number(size) * 1024 ** ' KMGT'.indexOf(unit ?? ' ');
+  const order = /order=([^,]*)/.exec(options['boot'] ?? '')?.[1]?.split(';') ?? [options['bootdisk'] ?? ''];
+  for (const slot of order.filter(isDriveSlot)) {
+    const drive = options[slot] === undefined ? undefined : parseDrive(slot, options[slot]);
+    if (drive && drive.options['media'] !== 'cdrom') return parseSize(drive.options['size'] ?? '0');
+  }
+  return 0;
 }
 
 /** How a guest is right now. */
@@ -112,7 +126,7 @@ export function guestMetrics(cluster: Cluster, vmid: number): GuestSample {
     status: machine ? machine.qmp : suspended ? 'suspended' : 'stopped',
     template: guest.config.current['template'] === '1',
     uptime: seconds,
-    maxcpu: coresOf(options),
+    maxcpu: coresOf(options, cluster.world.nodes.get(guest.node)?.cpus ?? 1),
     cpu: machine ? cluster.machines.cpuOf(machine) : 0,
     maxmem,
     mem: machine ? Math.floor(maxmem * Math.min(0.95, 0.35 + 0.4 * cluster.machines.demandOf(machine))) : 0,

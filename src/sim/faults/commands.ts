@@ -197,6 +197,15 @@ export const faultVerbs: readonly Verb[] = [
     },
   },
   {
+    form: 'pvestatd off|on',
+    help: 'the daemons that publish status stop: everything is unknown until they are back',
+    run: (scene, words) => {
+      const silent = oneOf(words[1], 'off', 'on') === 'off';
+      scene.cluster.view.silence(silent);
+      return silent ? 'no node publishes its status; all of it is unknown' : 'every node publishes its status again';
+    },
+  },
+  {
     form: 'agent on|off',
     help: 'whether guest agents answer at all',
     run: (scene, words) => {

@@ -148,7 +148,7 @@ export class NodeListener {
     let who: Identity = { id: '', user: '' };
     const needsNobody = /^\/access\/ticket\/?$/.test(path);
     try {
-      if (!needsNobody || request.headers.authorization !== undefined) who = authenticate(cluster, request);
+      if (!needsNobody) who = authenticate(cluster, request);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       await cluster.clock.sleep(cluster.timing.authDelayMs);
@@ -170,17 +170,19 @@ export class NodeListener {
     const cluster = this.#cluster;
     const route = routeOf(method, path, cluster.world.release);
     if (!route) {
-      const text = `Method '${method} ${path}' not implemented`;
+      const text = `Method '${method} ${decoded(path)}' not implemented`;
       return json(501, text, { data: null, message: text });
     }
     const { operation, inPath } = route;
     for (const name of Object.keys(inPath)) {
-      if (given[name] !== undefined && given[name] !== inPath[name]) {
+      if (given[name] !== undefined) {
         throw badParameter({ [name]: 'duplicate parameter (already defined in URI)' });
       }
     }
     const values = { ...given, ...inPath };
-    if (who.token !== undefined && !operation.tokenAllowed) throw notPermitted();
+    if (who.token !== undefined && !operation.tokenAllowed) {
+      throw notPermitted(`URI '${path}' not available with API token, need proper ticket.`);
+    }
     const permission =
       typeof operation.permission === 'function' ? operation.permission(cluster.world.release) : operation.permission;
     requirePermission(cluster, who, permission, values);
@@ -236,6 +238,14 @@ function refusalReply(refusal: Refusal): Reply {
   return json(refusal.status, reason, body);
 }
 
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
 /** A request whose body is refused before anybody looks into it. */
 class Unreadable extends Error {
   readonly reply: Reply;
@@ -263,7 +273,7 @@ function parametersOf(request: IncomingMessage, method: string, url: string, bod
   }
   if (body === '') return query;
   const given = type.startsWith('application/json') ? parseJson(body) : parseForm(body);
-  return { ...query, ...given };
+  return { ...given, ...query };
 }
 
 /** The body, or undefined when it is longer than is read. */

@@ -123,7 +123,7 @@ function readVolumes(world: World, text: string): void {
 function readHaResources(world: World, text: string): void {
   for (const { type, id, options } of parseSections(text)) {
     world.ha.set(`${type}:${id}`, {
-      state: (options['state'] ?? 'started') as HaState,
+      ...(options['state'] === undefined ? {} : { state: options['state'] as HaState }),
       ...(options['group'] === undefined ? {} : { group: options['group'] }),
       ...(options['comment'] === undefined ? {} : { comment: options['comment'] }),
       ...(options['failback'] === undefined ? {} : { failback: options['failback'] === '1' }),
@@ -195,7 +195,8 @@ export async function saveWorld(world: World, folder: string): Promise<void> {
     sections(
       [...world.ha].map(([sid, resource]) => {
         const [type, id] = sid.split(':');
-        const options: Record<string, string> = { state: resource.state };
+        const options: Record<string, string> = {};
+        if (resource.state !== undefined) options['state'] = resource.state;
         if (resource.group !== undefined) options['group'] = resource.group;
         if (resource.comment !== undefined) options['comment'] = resource.comment;
         if (resource.failback !== undefined) options['failback'] = resource.failback ? '1' : '0';

@@ -13,6 +13,8 @@ export type GuestConfig = {
   /** Options that go away at the next restart; a value of true frees the disk too. */
   pendingDelete: Map<string, boolean>;
   snapshots: Map<string, Options>;
+  /** What the running guest's cloud-init image says, where the options have changed since; `added` were not in it. */
+  cloudInit?: { said: Options; added: Set<string> } | undefined;
 };
 
 export const emptyConfig = (current: Options = {}): GuestConfig => ({

@@ -32,7 +32,8 @@ export type WorldPool = { comment: string; vms: Set<number>; storages: Set<strin
 
 export type HaState = 'started' | 'stopped' | 'enabled' | 'disabled' | 'ignored';
 export type WorldHaResource = {
-  state: HaState;
+  /** Started, when nobody said anything. */
+  state?: HaState;
   group?: string;
   comment?: string;
   failback?: boolean;
@@ -60,7 +61,7 @@ export type World = {
 
 export const gibibyte = 2 ** 30;
 /** What a node has when the world does not say. */
-export const usualNode = { cpus: 16, memoryBytes: 64 * gibibyte };
+export const usualNode = { cpus: 2, memoryBytes: 64 * gibibyte };
 /** What a storage holds when the world does not say. */
 export const usualStorageBytes = 2048 * gibibyte;
 

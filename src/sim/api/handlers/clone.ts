@@ -244,8 +244,7 @@ async function cloneGuest(call: Call, newid: number, plan: Plan, worker: Worker)
       const { file, volume, bytes } = await (full ? copyDrive : linkDrive)(call, newid, drive, worker);
       made.push(volume);
       const rest = without(drive.options, 'format', 'size');
-      const options = isCloudInit(drive) ? rest : { ...rest, size: formatSize(bytes) };
-      done[drive.slot] = formatDrive({ ...drive, file, options });
+      done[drive.slot] = formatDrive({ ...drive, file, options: { ...rest, size: formatSize(bytes) } });
       guest.config.current = { ...plan.options, ...done, lock: 'clone' };
     }
     guest.config.current = { ...plan.options, ...done };

@@ -37,13 +37,14 @@ const known = (option: string): boolean => definitionOf(guestOptions, option) !=
 function typed(key: string, value: string): string | number {
   const type = definitionOf(guestOptions, key)?.type;
   if (key === 'snaptime') return Number(value);
-  return type === 'integer' || type === 'boolean' || type === 'number' ? Number(value) : value;
+  return type === 'integer' || type === 'boolean' ? Number(value) : value;
 }
 
 const shown = (key: string, value: string): string | number =>
   key === 'cipassword' ? '**********' : typed(key, value);
 
-const show = (options: Options): Record<string, unknown> =>
+/** Options as JSON shows them. */
+export const show = (options: Options): Record<string, unknown> =>
   Object.fromEntries(Object.entries(options).map(([key, value]) => [key, shown(key, value)]));
 
 function getConfig(call: Call): unknown {
@@ -85,17 +86,22 @@ function getPending(call: Call): object[] {
   return [...rows, { key: 'digest', value: digestOf(config) }];
 }
 
-/** The options cloud-init reads; what the guest has not booted with yet is pending. */
+/** The options cloud-init reads; what its image does not say yet is pending. */
 function getCloudInit(call: Call): object[] {
   const { config } = call.cluster.load(call.node, vmidOf(call));
-  return Object.keys({ ...config.current, ...config.pending })
-    .filter((key) => isCloudInitOption(key) && !key.startsWith('ipconfig'))
-    .sort()
-    .map((key) => ({
-      key,
-      ...(config.current[key] === undefined ? {} : { value: shown(key, config.current[key]) }),
-      ...(config.pending[key] === undefined ? {} : { pending: shown(key, config.pending[key]) }),
-    }));
+  const { said = {}, added = new Set<string>() } = config.cloudInit ?? {};
+  const of = (key: string): string | number => shown(key, config.current[key] ?? '');
+  const rows: object[] = [...added].map((key) => ({ key, pending: of(key) }));
+  for (const key of Object.keys(config.current).filter(
+    (one) => isCloudInitOption(one) && !one.startsWith('ipconfig'),
+  )) {
+    if (added.has(key)) continue;
+    rows.push(
+      said[key] === undefined ? { key, value: of(key) } : { key, value: shown(key, said[key]), pending: of(key) },
+    );
+  }
+  for (const key of Object.keys(said)) if (config.current[key] === undefined) rows.push({ key, delete: 1 });
+  return rows;
 }
 
 function dumpCloudInit(call: Call): string {
@@ -287,6 +293,7 @@ async function carryOut(
       continue;
     }
     const wasPending = config.pending[option];
+    leaveBootOrder(guest, option);
     config.pending = without(config.pending, option);
     if (/^unused\d+$/.test(option)) {
       requireUnprotected(guest, `can't remove unused disk '${option}'`);
@@ -311,6 +318,7 @@ async function carryOut(
   for (const [option, wanted] of Object.entries(update.set)) {
     let value = wanted;
     if (isDriveSlot(option)) value = await makeDisk(call, guest, option, wanted, worker);
+    if (option === 'boot') requireBootDevices(guest, update, wanted);
     if (option === 'tags') {
       requireTags(cluster.world, call.who, guest.vmid, config.current['tags'] ?? '', wanted);
       value = uniqueTags(wanted);
@@ -321,6 +329,24 @@ async function carryOut(
   cleanPending(guest);
   if (cluster.machines.get(guest.vmid)) hotplugPending(cluster, guest);
   else applyPending(cluster, guest);
+}
+
+/** A device that goes away is not booted from. */
+function leaveBootOrder(guest: WorldGuest, device: string): void {
+  const boot = guest.config.pending['boot'] ?? guest.config.current['boot'] ?? '';
+  const devices = /^order=([^,]*)$/.exec(boot)?.[1]?.split(';');
+  if (!devices?.includes(device)) return;
+  guest.config.pending['boot'] = `order=${devices.filter((one) => one !== device).join(';')}`;
+}
+
+/** A boot order names devices that the guest has, or gets by the same call. */
+function requireBootDevices(guest: WorldGuest, update: Update, order: string): void {
+  for (const device of /order=([^,]*)/.exec(order)?.[1]?.split(';').filter(Boolean) ?? []) {
+    const exists = guest.config.current[device] ?? guest.config.pending[device] ?? update.set[device];
+    // The stray quote is in the original.
+    if (exists === undefined || update.deletions.includes(device))
+      throw failed(`invalid bootorder: device '${device}' does not exist'`);
+  }
 }
 
 function requireUnprotected(guest: WorldGuest, what: string): void {
@@ -337,7 +363,7 @@ function balloonFits(update: Update, guest: WorldGuest): void {
   if (wanted > most) throw failed('balloon value too large (must be smaller than assigned memory)');
 }
 
-async function updateConfig(call: Call, sync: boolean): Promise<string | null> {
+export async function updateConfig(call: Call, sync: boolean): Promise<string | null> {
   const { cluster, node, args } = call;
   const vmid = vmidOf(call);
   const update = readUpdate(call);
@@ -393,7 +419,9 @@ export const configHandlers: Readonly<Record<string, Handler>> = {
   [`GET ${guest}/cloudinit`]: getCloudInit,
   [`GET ${guest}/cloudinit/dump`]: dumpCloudInit,
   [`PUT ${guest}/cloudinit`]: (call) => {
-    call.cluster.requireUnlocked(call.cluster.load(call.node, vmidOf(call)));
+    const guest = call.cluster.load(call.node, vmidOf(call));
+    call.cluster.requireUnlocked(guest);
+    guest.config.cloudInit = undefined;
     return null;
   },
   [`PUT ${guest}/config`]: (call) => updateConfig(call, true),

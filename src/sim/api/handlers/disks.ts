@@ -2,14 +2,14 @@ import { check } from '../../access/permissions.ts';
 import { disksOf, formatDrive, isCdrom, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
 import { nextUnused } from '../../cluster/pending.ts';
-import { without } from '../../without.ts';
 import { formatSize, humanBytes, parseSize, parseVolume } from '../../cluster/volumes.ts';
 import type { VolumeFormat } from '../../cluster/volumes.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import type { WorldGuest } from '../../world/world.ts';
-import { failed } from '../refusal.ts';
+import { badParameter, failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
+import { updateConfig } from './config.ts';
 import { refuseSkiplock } from './power.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
@@ -62,13 +62,20 @@ function moveDisk(call: Call): string {
   const { cluster, node, args, who } = call;
   const vmid = vmidOf(call);
   const slot = args.need('disk');
-  const guest = cluster.load(node, vmid);
-  if (args.has('target-vmid')) throw failed('moving a disk to another VM is not part of the simulator');
   const storageId = args.text('storage');
-  if (storageId === undefined) throw failed("you must specify the storage if you don't move the disk to another VM");
+  if (args.has('target-vmid') && storageId !== undefined)
+    throw failed('either set storage or target-vmid, but not both');
+  if (args.has('target-vmid')) throw failed('moving a disk to another VM is not part of the simulator');
+  if (storageId === undefined) {
+    const text = "both 'storage' and 'target-vmid' missing, either needs to be set";
+    throw badParameter({ 'target-vmid': text, storage: text });
+  }
   check(cluster.world, who, `/storage/${storageId}`, ['Datastore.AllocateSpace']);
-  requireDigest(call, guest);
+  const guest = cluster.load(node, vmid);
   cluster.requireUnlocked(guest);
+  if (args.has('digest') && args.text('digest') !== digestOf(guest.config)) {
+    throw failed('detected modified configuration - file changed by other user? Try again.');
+  }
   const drive = diskAt(guest, slot);
   if (isCdrom(drive)) throw failed("you can't move a cdrom");
   const target = cluster.volumes.enabledStorage(storageId, node);
@@ -76,7 +83,7 @@ function moveDisk(call: Call): string {
   const allowed = cluster.volumes.formatsOf(target);
   const wanted = (args.text('format') ?? from?.format ?? 'raw') as VolumeFormat;
   const format = allowed.includes(wanted) ? wanted : allowed[0]!;
-  if (from?.storage === storageId && from.format === format && from.base === undefined) {
+  if (from?.storage === storageId && (!args.has('format') || from.format === format)) {
     throw failed("you can't move to the same storage with same format");
   }
   return fork(call, 'qmmove', String(vmid), (worker) =>
@@ -124,7 +131,7 @@ function toTemplate(call: Call): string {
         if (call.args.has('disk') && drive.slot !== call.args.text('disk')) continue;
         const volume = cluster.volumes.find(drive.file, node);
         if (!volume || parseVolume(drive.file)?.isBase === true) continue;
-        const leaf = volume.name.replace(/^.*\/(?=\d+\/)/, '').replace(`vm-${vmid}-`, `base-${vmid}-`);
+        const leaf = volume.name.replace(new RegExp(`vm-(${vmid}-[^/]+)$`), 'base-$1');
         cluster.volumes.rename(volume, leaf);
         guest.config.current[drive.slot] = formatDrive({ ...drive, file: `${volume.storage}:${leaf}` });
       }
@@ -132,25 +139,9 @@ function toTemplate(call: Call): string {
   ).upid;
 }
 
-async function unlink(call: Call): Promise<null> {
-  const { cluster, node, args } = call;
-  const vmid = vmidOf(call);
-  return cluster.locks.guest(node, vmid, 10_000, async () => {
-    const guest = cluster.load(node, vmid);
-    cluster.requireUnlocked(guest);
-    for (const slot of args.list('idlist')) {
-      const value = guest.config.current[slot];
-      if (value === undefined) continue;
-      if (guest.config.current['protection'] === '1')
-        throw failed(`can't remove drive '${slot}' - protection mode enabled`);
-      guest.config.current = without(guest.config.current, slot);
-      const volume = cluster.volumes.find(value.split(',')[0]!, node);
-      if (volume && (args.flag('force') || slot.startsWith('unused'))) cluster.volumes.free(volume);
-      else if (volume) guest.config.current[nextUnused(guest.config.current)] = value.split(',')[0]!;
-    }
-    return Promise.resolve(null);
-  });
-}
+/** Another way to say `delete` of these options. */
+const unlink = (call: Call): Promise<string | null> =>
+  updateConfig({ ...call, args: call.args.with({ delete: call.args.need('idlist') }, 'idlist') }, true);
 
 const guest = '/nodes/{node}/qemu/{vmid}';
 

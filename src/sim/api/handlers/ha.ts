@@ -6,7 +6,10 @@ import type { Call, Handler } from '../operation.ts';
 /** `302` and `vm:302` are the same resource. */
 function sidOf(call: Call): string {
   const given = call.args.need('sid');
-  return /^\d+$/.test(given) ? `vm:${given}` : given;
+  if (!/^\d+$/.test(given)) return given;
+  if (!call.cluster.world.guests.has(Number(given)))
+    throw failed(`unable do add resource - VM/CT ${given} does not exist`);
+  return `vm:${given}`;
 }
 
 const digestOf = (resources: ReadonlyMap<string, WorldHaResource>): string =>
@@ -18,7 +21,7 @@ function shown(sid: string, resource: WorldHaResource): Record<string, unknown> 
   return {
     sid,
     type: sid.split(':')[0],
-    state: resource.state,
+    ...(resource.state === undefined ? {} : { state: resource.state }),
     ...(resource.group === undefined ? {} : { group: resource.group }),
     ...(resource.comment === undefined ? {} : { comment: resource.comment }),
     ...(resource.failback === undefined ? {} : { failback: resource.failback ? 1 : 0 }),
@@ -50,13 +53,12 @@ function create(call: Call): null {
   const sid = sidOf(call);
   refuseGroup(call);
   const [type, name] = sid.split(':');
-  if (call.args.has('type') && call.args.text('type') !== type)
-    throw failed(`types does not match - ${call.args.need('type')} != ${type!}`);
+  if (call.args.has('type') && call.args.text('type') !== type) throw failed('types does not match');
   if (!cluster.world.guests.has(Number(name)) || type !== 'vm')
     throw failed(`resource '${sid}' does not exist in cluster`);
   cluster.requireQuorum(call.node);
   if (cluster.world.ha.has(sid)) throw failed(`resource ID '${sid}' already defined`);
-  const resource: WorldHaResource = { state: 'started' };
+  const resource: WorldHaResource = {};
   take(call, resource);
   cluster.world.ha.set(sid, resource);
   return null;
@@ -79,7 +81,7 @@ function update(call: Call): null {
     else if (option === 'failback') delete resource.failback;
     else if (option === 'max_restart') delete resource.maxRestart;
     else if (option === 'max_relocate') delete resource.maxRelocate;
-    else if (option === 'state') resource.state = 'started';
+    else if (option === 'state') delete resource.state;
     else throw failed(`unknown option '${option}'`);
   }
   return null;
@@ -135,7 +137,7 @@ function current(call: Call): object[] {
       node: where,
       state,
       crm_state: state,
-      request_state: resource.state,
+      request_state: resource.state ?? 'started',
       status: `${sid} (${where}, ${state})`,
       max_restart: resource.maxRestart ?? 1,
       max_relocate: resource.maxRelocate ?? 1,

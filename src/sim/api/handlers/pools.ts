@@ -46,9 +46,15 @@ function updatePool(call: Call): null {
   const pool = cluster.world.pools.get(id);
   const refuse = (text: string): Error => failed(`update pools failed: ${text}`);
   if (!pool) throw refuse(`pool '${id}' does not exist`);
+  // The refusal is caught on its way out and becomes an ordinary failure.
+  const requireModify = (path: string, or: string): void => {
+    if (!['Permissions.Modify', or].some((privilege) => has(cluster.world, who, path, privilege))) {
+      throw refuse(`Permission check failed (${path}, Permissions.Modify|${or})`);
+    }
+  };
   const vmids = args.list('vms').map(Number);
   for (const vmid of vmids) {
-    check(cluster.world, who, `/vms/${vmid}`, ['Permissions.Modify']);
+    requireModify(`/vms/${vmid}`, 'VM.Allocate');
     if (args.flag('delete')) {
       if (!pool.vms.has(vmid)) throw refuse(`VM ${vmid} is not a pool member`);
       continue;
@@ -62,7 +68,7 @@ function updatePool(call: Call): null {
   }
   const storages = args.list('storage');
   for (const storage of storages) {
-    check(cluster.world, who, `/storage/${storage}`, ['Permissions.Modify']);
+    requireModify(`/storage/${storage}`, 'Datastore.Allocate');
     if (args.flag('delete') && !pool.storages.has(storage)) throw refuse(`Storage '${storage}' is not a pool member`);
     if (!args.flag('delete') && pool.storages.has(storage))
       throw refuse(`Storage '${storage}' is already a pool member`);
@@ -85,8 +91,8 @@ function deletePool(call: Call): null {
   const refuse = (text: string): Error => failed(`delete pool failed: ${text}`);
   const pool = cluster.world.pools.get(id);
   if (!pool) throw refuse(`pool '${id}' does not exist`);
-  if ([...cluster.world.pools.keys()].some((other) => other.startsWith(`${id}/`)))
-    throw refuse(`pool '${id}' is not empty`);
+  const child = [...cluster.world.pools.keys()].sort().find((other) => other.startsWith(`${id}/`));
+  if (child !== undefined) throw refuse(`pool '${id}' is not empty (contains pool '${child}')`);
   const [vmid] = pool.vms;
   if (vmid !== undefined) throw refuse(`pool '${id}' is not empty (contains VM ${vmid})`);
   const [storage] = pool.storages;

@@ -167,15 +167,15 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
     const vmid = vmidOf(call);
     refuseSkiplock(call);
     for (const name of [
-      'machine',
-      'stateuri',
-      'migratedfrom',
-      'targetstorage',
-      'migration_type',
-      'migration_network',
-      'force-cpu',
-      'with-conntrack-state',
-      'nets-host-mtu',
+      ...[
+        'stateuri',
+        'migratedfrom',
+        'migration_type',
+        'migration_network',
+        'targetstorage',
+        'force-cpu',
+        'nets-host-mtu',
+      ],
     ]) {
       if (call.args.has(name)) throw badParameter({ [name]: 'Only root may use this option.' });
     }

@@ -5,6 +5,7 @@ import { digestOf } from '../../world/guest-config.ts';
 import { failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
+import { show } from './config.ts';
 import { startGuest } from './power.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
@@ -14,7 +15,7 @@ function listSnapshots(call: Call): object[] {
   const rows: object[] = [...config.snapshots].map(([name, options]) => ({
     name,
     description: options['description'] ?? '',
-    ...(options['snaptime'] === undefined ? {} : { snaptime: Number(options['snaptime']) }),
+    snaptime: Number(options['snaptime'] ?? 0),
     ...(options['parent'] === undefined ? {} : { parent: options['parent'] }),
     vmstate: options['vmstate'] === undefined ? 0 : 1,
   }));
@@ -139,11 +140,11 @@ export const snapshotHandlers: Readonly<Record<string, Handler>> = {
   [`POST ${snapshots}`]: takeSnapshot,
   [`GET ${snapshots}/{snapname}`]: () => [{ cmd: 'rollback' }, { cmd: 'config' }],
   [`DELETE ${snapshots}/{snapname}`]: deleteSnapshot,
-  [`GET ${snapshots}/{snapname}/config`]: (call) => snapshotOf(call),
+  [`GET ${snapshots}/{snapname}/config`]: (call) => show(snapshotOf(call)),
   [`PUT ${snapshots}/{snapname}/config`]: (call) => {
+    if (!call.args.has('description')) return null;
     call.cluster.requireUnlocked(call.cluster.load(call.node, vmidOf(call)));
-    const snapshot = snapshotOf(call);
-    if (call.args.has('description')) snapshot['description'] = call.args.need('description');
+    snapshotOf(call)['description'] = call.args.need('description');
     return null;
   },
   [`POST ${snapshots}/{snapname}/rollback`]: rollback,

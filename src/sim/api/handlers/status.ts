@@ -1,5 +1,6 @@
 import { agentEnabled, disksOf } from '../../cluster/drive.ts';
 import { guestMetrics } from '../../cluster/view.ts';
+import { isShared } from '../../world/world.ts';
 import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
 
@@ -28,6 +29,14 @@ export function statusOf(call: Call, vmid: number): Record<string, unknown> {
     ...(lock === undefined ? {} : { lock }),
     ...(tags === undefined || tags === '' ? {} : { tags }),
     ...(agentEnabled(guest.config.current) ? { agent: 1 } : {}),
+    ...(Number(guest.config.current['balloon'] ?? 0) > 0
+      ? {
+          balloon_min: Number(guest.config.current['balloon']) * 2 ** 20,
+          shares: Number(guest.config.current['shares'] ?? 1000),
+        }
+      : {}),
+    ...(Object.keys(guest.config.current).some((key) => /^serial\d$/.test(key)) ? { serial: 1 } : {}),
+    ...(/^(?:type=)?qxl/.test(guest.config.current['vga'] ?? '') ? { spice: 1 } : {}),
     ha: haOf(call, vmid),
   };
 }
@@ -44,10 +53,12 @@ const pressures = (demand: number): Record<string, number> => {
   };
 };
 
+/** Managed, and how the manager sees it; it has not seen a resource at all before its next round. */
 function haOf({ cluster }: Call, vmid: number): Record<string, unknown> {
-  const resource = cluster.world.ha.get(`vm:${vmid}`);
+  const sid = `vm:${vmid}`;
+  const resource = cluster.world.ha.get(sid);
   if (!resource) return { managed: 0 };
-  return { managed: 1, state: resource.state, ...(resource.group === undefined ? {} : { group: resource.group }) };
+  return { managed: 1, group: resource.group ?? null, state: cluster.ha.knows(sid) ? cluster.ha.stateOf(sid) : null };
 }
 
 const steps: Record<string, [number, number]> = {
@@ -64,7 +75,7 @@ function history(call: Call, vmid: number): object[] {
   const machine = cluster.machines.get(vmid);
   const sample = cluster.view.of(call.node)?.guests.get(vmid);
   if (!sample) {
-    throw failed(`RRD error: opening '/var/lib/rrdcached/db/pve-vm-9.0/${vmid}': No such file or directory`);
+    throw failed(`RRD error: opening '/var/lib/rrdcached/db/pve2-vm/${vmid}': No such file or directory`);
   }
   let [stepSeconds, rows] = steps[args.need('timeframe')]!;
   if (cluster.world.release === '8.4' && args.need('timeframe') === 'day') [stepSeconds, rows] = [1800, 48];
@@ -95,23 +106,22 @@ const subdirectories = (...names: string[]): object[] => names.map((subdir) => (
 export const statusHandlers: Readonly<Record<string, Handler>> = {
   'GET /nodes/{node}/qemu/{vmid}': () =>
     subdirectories(
-      'config',
-      'pending',
-      'cloudinit',
-      'status',
-      'unlink',
-      'rrddata',
-      'agent',
-      'clone',
-      'move_disk',
-      'migrate',
-      'resize',
-      'snapshot',
-      'template',
-      'feature',
+      ...['config', 'cloudinit', 'pending', 'status', 'unlink', 'vncproxy', 'termproxy', 'migrate', 'resize', 'move'],
+      ...[
+        'rrd',
+        'rrddata',
+        'monitor',
+        'agent',
+        'snapshot',
+        'spiceproxy',
+        'sendkey',
+        'firewall',
+        'mtunnel',
+        'remote_migrate',
+      ],
     ),
   'GET /nodes/{node}/qemu/{vmid}/status': () =>
-    subdirectories('current', 'start', 'stop', 'reset', 'shutdown', 'suspend', 'reboot', 'resume'),
+    subdirectories('current', 'start', 'stop', 'reset', 'shutdown', 'suspend', 'reboot'),
   'GET /nodes/{node}/qemu/{vmid}/status/current': (call) => {
     const vmid = Number(call.args.need('vmid'));
     call.cluster.load(call.node, vmid);
@@ -130,6 +140,7 @@ export const statusHandlers: Readonly<Record<string, Handler>> = {
         ? true
         : cluster.volumes.can(feature === 'clone' ? 'linked' : 'snapshot', drive.file, snapname !== undefined),
     );
-    return { hasFeature: able ? 1 : 0, nodes: [...cluster.world.nodes.keys()] };
+    const shared = disksOf(options).every((drive) => isShared(cluster.volumes.storage(drive.file.split(':')[0]!)));
+    return { hasFeature: able ? 1 : 0, nodes: shared ? [...cluster.world.nodes.keys()] : [node] };
   },
 };

@@ -27,21 +27,32 @@ export const describeTask = (task: Task): Record<string, unknown> => ({
   ...(task.endtime === undefined ? {} : { endtime: task.endtime }),
 });
 
-/** The task a call names, when the caller may see it. */
+const mustBe = (call: Call, own: boolean, privilege: string): void => {
+  if (!own && !has(call.cluster.world, call.who, `/nodes/${call.node}`, privilege)) {
+    throw notPermitted(`/nodes/${call.node}, ${privilege}`);
+  }
+};
+
+/** The task a call names; whether it exists is told before whose it is. */
 function taskOf(call: Call, privilege = 'Sys.Audit'): Task {
   const upid = call.args.need('upid');
   const parsed = parseUpid(upid);
   if (!parsed) throw badParameter({ upid: 'unable to parse worker upid' });
   const task = call.cluster.tasks.find(upid);
-  const [user] = parsed.user.split('!');
-  const own = task
-    ? owns(call, task)
-    : parsed.user === call.who.id || (call.who.token === undefined && user === call.who.user);
-  if (!own && !has(call.cluster.world, call.who, `/nodes/${call.node}`, privilege)) {
-    throw notPermitted(`/nodes/${call.node}, ${privilege}`);
-  }
   if (!task || parsed.node !== call.node) throw badParameter({ upid: 'no such task' });
+  mustBe(call, owns(call, task), privilege);
   return task;
+}
+
+/** The lines of a task's log; a log that is not there is a line that says so. */
+function logOf(call: Call): string[] {
+  const upid = call.args.need('upid');
+  const parsed = parseUpid(upid);
+  if (!parsed) throw badParameter({ upid: 'unable to parse worker upid' });
+  const [user] = parsed.user.split('!');
+  mustBe(call, parsed.user === call.who.id || user === call.who.id, 'Sys.Audit');
+  const log = parsed.node === call.node ? call.cluster.tasks.find(upid)?.log : undefined;
+  return log ?? ['unable to open file - No such file or directory'];
 }
 
 /** `ok`, `warning`, `error` or `unknown`: what a list can be filtered by. */
@@ -89,12 +100,11 @@ export const taskHandlers: Readonly<Record<string, Handler>> = {
     return task.running ? { ...shown, status: 'running' } : { ...shown, status: 'stopped', exitstatus: task.exit };
   },
   'GET /nodes/{node}/tasks/{upid}/log': (call) => {
-    const task = taskOf(call);
     const start = call.args.number('start') ?? 0;
     const limit = call.args.number('limit') ?? 50;
-    const lines = task.log.map((t, at) => ({ n: at + 1, t }));
-    const page = lines.slice(start, limit === 0 ? undefined : start + limit);
-    return new Listing(page.length > 0 ? page : [{ n: 1, t: 'no content' }], lines.length);
+    const lines = logOf(call).map((t, at) => ({ n: at + 1, t }));
+    if (lines.length === 0) return new Listing([{ n: 1, t: 'no content' }], 1);
+    return new Listing(lines.slice(start, limit === 0 ? undefined : start + limit), lines.length);
   },
   'DELETE /nodes/{node}/tasks/{upid}': (call) => {
     call.cluster.tasks.stop(taskOf(call, 'Sys.Modify'));

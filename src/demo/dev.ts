@@ -230,7 +230,9 @@ async function start(options: DevOptions, stage: Stage): Promise<RunningDev> {
     const running = await Promise.all(
       vantages.map((vantage) => startMonitorProcess(parts, { temporal, vantage, canary })),
     );
-    cleanup.push(async () => void (await Promise.all(running.map((each) => each.stop()))));
+    cleanup.push(async () => {
+      await Promise.all(running.map((each) => each.stop()));
+    });
     return running;
   });
 
@@ -272,7 +274,7 @@ async function start(options: DevOptions, stage: Stage): Promise<RunningDev> {
     if (token === undefined) throw new Error('the simulated cluster has no token');
     await writeSecret(tokenFile, `${token.id}=${token.secret}`);
     const text = demoInventory({
-      proxmoxUrl: sim.url,
+      endpoints: sim.endpoints.map(({ url }) => url),
       ...(sim.fingerprint === undefined ? {} : { fingerprint: sim.fingerprint }),
       tokenFile,
       dns: addresses.dns,

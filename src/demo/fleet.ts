@@ -51,7 +51,8 @@ export const demoFleet: readonly DemoVm[] = [
 ];
 
 export type DemoPlaces = {
-  readonly proxmoxUrl: string;
+  /** One per node: any of them may be down. */
+  readonly endpoints: readonly string[];
   readonly fingerprint?: string;
   readonly tokenFile: string;
   readonly dns: string;
@@ -67,7 +68,7 @@ export function demoInventory(places: DemoPlaces, fleet: readonly DemoVm[] = dem
     '#   bin/umbra apply -f THIS_FILE',
     'clusters:',
     `  - name: ${demoCluster}`,
-    `    endpoints: [${places.proxmoxUrl}]`,
+    `    endpoints: [${places.endpoints.join(', ')}]`,
     `    tokenFile: ${places.tokenFile}`,
     ...(places.fingerprint === undefined ? [] : [`    fingerprint: "${places.fingerprint}"`]),
     '    vmids: 9001-9099',

@@ -28,6 +28,8 @@ export function trustedConnector(trust: Trust, timeoutMs: number): buildConnecto
   const pin = trust.fingerprint === undefined ? undefined : normalFingerprint(trust.fingerprint);
   const connect = buildConnector({
     timeout: timeoutMs,
+    // A resumed session shows no certificate, so there would be nothing to compare the pin with.
+    maxCachedSessions: 0,
     ...(trust.ca === undefined ? {} : { ca: trust.ca }),
     // With a CA the chain is verified as well; the pin alone stands for both chain and name.
     ...(pin !== undefined && trust.ca === undefined ? { rejectUnauthorized: false } : {}),

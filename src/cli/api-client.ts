@@ -14,6 +14,7 @@ export type Api = {
   /** Any status below 500 except 401 and 403 is an answer. @throws Ending */
   ask<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<ApiAnswer<T>>;
   /** The body of a 200. @throws Ending with the API's own sentence */
+
   read<T>(path: string): Promise<T>;
   /** Yields once after each change that the API tells of, and at the latest after `everyMs`; ends when interrupted. */
   changes(hostedVmId: string | undefined, everyMs: number): AsyncGenerator<void>;
@@ -63,6 +64,7 @@ function connectApi(terminal: Terminal, url: string): Api {
   };
   const api: Api = {
     url,
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as the interface has it
     ask: async <T>(method: 'GET' | 'POST', path: string, body?: unknown) => {
       const signal = AbortSignal.timeout(patienceMs);
       const init: RequestInit =
@@ -110,7 +112,7 @@ async function* follow(
   open: (signal: AbortSignal) => Promise<Response>,
 ): AsyncGenerator<void> {
   const { interrupted } = terminal;
-  const state: { changed: boolean; wake: () => void } = { changed: false, wake: () => undefined };
+  const state = { changed: false, wake: (): void => undefined };
   const note = (): void => {
     state.changed = true;
     state.wake();
@@ -124,19 +126,19 @@ async function* follow(
   };
   // Without the stream the list is still read every few seconds.
   void listen().catch(() => undefined);
-  while (!interrupted.aborted) {
+  const over = (): boolean => interrupted.aborted;
+  interrupted.addEventListener('abort', () => state.wake(), { once: true });
+  while (!over()) {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, everyMs);
-      const done = (): void => {
+      state.wake = () => {
         clearTimeout(timer);
         resolve();
       };
-      state.wake = done;
-      interrupted.addEventListener('abort', done, { once: true });
-      if (state.changed || interrupted.aborted) done();
+      if (state.changed || over()) state.wake();
     });
     state.changed = false;
-    if (!interrupted.aborted) yield;
+    if (!over()) yield;
   }
 }
 

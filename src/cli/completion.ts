@@ -46,9 +46,7 @@ function verbsOf(program: Command): Verb[] {
     .map((command) => ({
       name: command.name(),
       about: command.description(),
-      options: command.options.flatMap(({ short, long }) =>
-        [short, long].filter((flag) => flag !== undefined && flag !== null),
-      ),
+      options: command.options.flatMap(({ short, long }) => [short, long].filter((flag) => flag !== undefined)),
       takesId: command.registeredArguments.some((argument) => argument.name() === 'id'),
     }));
 }

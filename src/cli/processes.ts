@@ -13,14 +13,14 @@ export type Say = (line: string) => void;
 
 /** What `src/composition.ts` offers: the only place that chooses providers. */
 export type Composition = {
-  runCollector(
+  readonly runCollector: (
     config: Config,
     options: { readonly replay?: { readonly file: string; readonly speed: number }; readonly say: Say },
-  ): Promise<Running>;
-  runWorker(config: Config, options: { readonly say: Say }): Promise<Running>;
-  runMonitor(config: Config, options: { readonly vantage: string; readonly say: Say }): Promise<Running>;
-  runApi(config: Config, options: { readonly say: Say }): Promise<Running>;
-  examineInstallation(config: Config): Promise<readonly Finding[]>;
+  ) => Promise<Running>;
+  readonly runWorker: (config: Config, options: { readonly say: Say }) => Promise<Running>;
+  readonly runMonitor: (config: Config, options: { readonly vantage: string; readonly say: Say }) => Promise<Running>;
+  readonly runApi: (config: Config, options: { readonly say: Say }) => Promise<Running>;
+  readonly examineInstallation: (config: Config) => Promise<readonly Finding[]>;
 };
 
 /** Loaded when it is asked for: `umbra list` should not wait for Temporal's native code. */

@@ -84,7 +84,7 @@ function sentenceOf(text: string): string | undefined {
   try {
     const body = JSON.parse(text) as Record<string, unknown>;
     const found = [body['now'], body['message'], body['error']].find((part) => typeof part === 'string');
-    return found as string | undefined;
+    return found;
   } catch {
     return text.trim() === '' ? undefined : text.trim();
   }

@@ -38,7 +38,7 @@ function oneLine(text: string): string {
 }
 
 function widthOf(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -15,7 +15,8 @@ export async function watching(
   let last = await render();
   terminal.out(again && terminal.isTerminal ? `\u001b[2J\u001b[H${last}` : last);
   if (!again) return;
-  for await (const _ of api.changes(hostedVmId, everyMs)) {
+  const changes = api.changes(hostedVmId, everyMs);
+  while ((await changes.next()).done !== true) {
     const text = await render();
     // A line that says the same again is noise in a pipe.
     if (text !== last) terminal.out(terminal.isTerminal ? `\u001b[H\u001b[J${text}` : text);

@@ -76,24 +76,33 @@ async function asked(site: Site, vmid: number, node: string): Promise<LiveGuest>
 
 /** The row of the cluster's list; undefined when truly nobody has the VMID. Remembers the node. */
 async function located(site: Site, vmid: number): Promise<{ node: string; row: Resource } | undefined> {
-  const row = (await site.calls.guestResources()).find((one) => one.vmid === vmid);
-  if (row?.node !== undefined) {
-    site.lastNode.set(vmid, row.node);
-    return { node: row.node, row };
-  }
-  site.lastNode.delete(vmid);
+  const listed = await listedRow(site, vmid);
+  if (listed !== undefined) return listed;
   // The list silently leaves out what the token may not see, so absence is asked for by name.
-  if (!(await site.calls.vmidIsFree(vmid))) {
-    throw new ProxmoxError({
-      operation: 'find',
-      target: `VM ${vmid}`,
-      failureClass: 'permission',
-      message: `VMID ${vmid} is taken by a guest this token cannot see: it needs VM.Audit on /vms/${vmid} or on its pool`,
-    });
+  if (await site.calls.vmidIsFree(vmid)) {
+    await requireQuorum(site);
+    site.lastView.delete(vmid);
+    return undefined;
   }
-  await requireQuorum(site);
-  site.lastView.delete(vmid);
-  return undefined;
+  // Taken though it was not listed: it was made in between, or it is hidden from us.
+  const since = await listedRow(site, vmid);
+  if (since !== undefined) return since;
+  throw new ProxmoxError({
+    operation: 'find',
+    target: `VM ${vmid}`,
+    failureClass: 'permission',
+    message: `VMID ${vmid} is taken by a guest this token cannot see: it needs VM.Audit on /vms/${vmid} or on its pool`,
+  });
+}
+
+async function listedRow(site: Site, vmid: number): Promise<{ node: string; row: Resource } | undefined> {
+  const row = (await site.calls.guestResources()).find((one) => one.vmid === vmid);
+  if (row?.node === undefined) {
+    site.lastNode.delete(vmid);
+    return undefined;
+  }
+  site.lastNode.set(vmid, row.node);
+  return { node: row.node, row };
 }
 
 async function requireQuorum(site: Site): Promise<void> {

@@ -110,7 +110,7 @@ describe('a shadow on Proxmox', () => {
     await remove();
     await remove();
     expect(lab.sim.cluster.world.guests.has(9001)).toBe(false);
-    expect(lab.sim.cluster.world.volumes.filter((one) => one.name.includes('9001'))).toEqual([]);
+    expect(lab.sim.cluster.world.volumes.filter((one) => one.name.includes('-9001-'))).toEqual([]);
     await expect(lab.hypervisor.observeGuest(ref(9001))).resolves.toBeUndefined();
   });
 

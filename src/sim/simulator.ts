@@ -68,10 +68,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const clock = options.clock === 'virtual' ? new VirtualClock(Date.now()) : new RealClock();
   const cluster = new Cluster(world, clock, { ...usualTiming, ...options.timing }, options.log ?? (() => undefined));
   const faults = new Faults();
-  const certificate = options.tls
-    ? selfSigned(['localhost', options.host, ...world.nodes.keys()], new Date())
-    : undefined;
-  cluster.fingerprint = certificate?.fingerprint;
+  // Made without TLS too: nodes tell each other's fingerprint whatever a client connects with.
+  const made = selfSigned(['localhost', options.host, ...world.nodes.keys()], new Date());
+  const certificate = options.tls ? made : undefined;
+  cluster.fingerprint = made.fingerprint;
   const services = options.guests === false ? undefined : new GuestServices(cluster, options.guestPort ?? 8080);
   if (services) cluster.machines.onChange((vmid) => services.follow(vmid));
 

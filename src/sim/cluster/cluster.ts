@@ -26,7 +26,7 @@ export class Cluster {
   /** Set by a fault; otherwise counted from the nodes that are up. */
   quorumLost = false;
   readonly ha: HaManager;
-  /** SHA-256 of the certificate every node shows; absent without TLS. */
+  /** SHA-256 of the certificate every node shows. */
   fingerprint: string | undefined;
   /** Whether guests come with an agent that answers. */
   guestAgents = true;

@@ -46,13 +46,19 @@ function guestRows(call: Call): object[] {
   return rows;
 }
 
+/** A member that is heard and publishes is online; one that is not heard is offline, whatever it published. */
+export function nodeStatus({ cluster, node: here }: Call, node: string): 'online' | 'offline' | 'unknown' {
+  if (!cluster.isUp(node) || !cluster.reaches(here, node)) return 'offline';
+  return cluster.view.of(node) ? 'online' : 'unknown';
+}
+
 function nodeRows(call: Call): object[] {
-  const { cluster, node: here } = call;
+  const { cluster } = call;
   return [...cluster.world.nodes.values()].map((node) => {
     const sample = cluster.view.of(node.name);
-    const online = cluster.isUp(node.name) && cluster.reaches(here, node.name);
-    const row = { id: `node/${node.name}`, type: 'node', node: node.name, status: online ? 'online' : 'offline' };
-    if (!sample || !online) return row;
+    const status = nodeStatus(call, node.name);
+    const row = { id: `node/${node.name}`, type: 'node', node: node.name, status };
+    if (!sample || status !== 'online') return row;
     return {
       ...row,
       level: '',
@@ -100,16 +106,23 @@ const poolRows = (call: Call): object[] =>
     .filter((pool) => has(call.cluster.world, call.who, `/pool/${pool}`, 'Pool.Audit'))
     .map((pool) => ({ id: `/pool/${pool}`, type: 'pool', pool }));
 
-const zoneRows = (call: Call): object[] =>
-  call.node !== '' && has(call.cluster.world, call.who, '/sdn/zones/localnetwork', 'SDN.Audit')
-    ? [...call.cluster.world.nodes.keys()].map((node) => ({
-        id: `sdn/${node}/localnetwork`,
-        type: 'sdn',
-        sdn: 'localnetwork',
-        node,
-        status: 'ok',
-      }))
-    : [];
+/** The zone every bridge is in. PVE 9 lists it as a network. */
+function zoneRows({ cluster, who }: Call): object[] {
+  if (!has(cluster.world, who, '/sdn/zones/localnetwork', 'SDN.Audit')) return [];
+  const zone = 'localnetwork';
+  return [...cluster.world.nodes.keys()].map((node) =>
+    cluster.world.release === '8.4'
+      ? { id: `sdn/${node}/${zone}`, type: 'sdn', sdn: zone, node, status: 'ok' }
+      : {
+          id: `network/${node}/zone/${zone}`,
+          type: 'network',
+          network: zone,
+          'network-type': 'zone',
+          node,
+          status: 'ok',
+        },
+  );
+}
 
 export const clusterHandlers: Readonly<Record<string, Handler>> = {
   'GET /version': ({ cluster }) => versionOf(cluster.world.release),

@@ -5,7 +5,7 @@ import { isShared } from '../../world/world.ts';
 import type { WorldStorage } from '../../world/world.ts';
 import type { Call, Handler } from '../operation.ts';
 import { statusOf } from './status.ts';
-import { versionOf } from './cluster.ts';
+import { nodeStatus, versionOf } from './cluster.ts';
 
 /** What a client pins; the same for every node of a simulated cluster. */
 const fingerprintOf = (call: Call): object =>
@@ -37,18 +37,12 @@ const seesStorage = (call: Call, id: string): boolean =>
 
 export const nodeHandlers: Readonly<Record<string, Handler>> = {
   'GET /nodes': (call) => {
-    const { cluster, node: here, who } = call;
+    const { cluster, who } = call;
     return [...cluster.world.nodes.values()].map((node) => {
-      const online = cluster.isUp(node.name) && cluster.reaches(here, node.name);
-      const row = {
-        id: `node/${node.name}`,
-        type: 'node',
-        node: node.name,
-        status: online ? 'online' : 'offline',
-        ...fingerprintOf(call),
-      };
+      const status = nodeStatus(call, node.name);
+      const row = { id: `node/${node.name}`, type: 'node', node: node.name, status, ...fingerprintOf(call) };
       const sample = cluster.view.of(node.name);
-      if (!sample || !online || !has(cluster.world, who, `/nodes/${node.name}`, 'Sys.Audit')) return row;
+      if (!sample || status !== 'online' || !has(cluster.world, who, `/nodes/${node.name}`, 'Sys.Audit')) return row;
       return {
         ...row,
         level: '',

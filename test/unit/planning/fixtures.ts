@@ -49,18 +49,18 @@ export function seeded(seed: number): () => number {
 /** Demand with a daily wave and noise, ending at `now`. */
 export function dailyDemand(
   days: number,
-  options: { level?: number; noise?: number; seed?: number } = {},
+  options: { level?: number; noise?: number; seed?: number; step?: number } = {},
 ): DemandSeries {
-  const { level = 50, noise = 0.1, seed = 7 } = options;
+  const { level = 50, noise = 0.1, seed = 7, step = stepMs } = options;
   const random = seeded(seed);
-  const steps = Math.round((days * dayMs) / stepMs);
-  const start = now - steps * stepMs;
+  const steps = Math.round((days * dayMs) / step);
+  const start = now - steps * step;
   const qps = Array.from({ length: steps }, (_, index) => {
-    const hour = ((start + index * stepMs) % dayMs) / hourMs;
+    const hour = ((start + index * step) % dayMs) / hourMs;
     const wave = 1 - 0.6 * Math.cos((2 * Math.PI * (hour - 3)) / 24);
     return Math.max(0, level * wave * (1 + noise * (random() + random() + random() - 1.5)));
   });
-  return { start, stepMs, qps };
+  return { start, stepMs: step, qps };
 }
 
 /** A forecast of flat paths: p10, p50, p90, p95, p99. */

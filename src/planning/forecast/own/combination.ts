@@ -160,8 +160,16 @@ export function distribute(
   const slot = Math.floor((slotOfDay * combination.profile.length) / perDay);
   const columns = new Float64Array(scaleWidth);
   scaleColumns(facts, slotOfDay, perDay, combination.profile[slot]!, disagreement(members, forecast), columns, 0);
+  // No quantile is further from the forecast than a little more than the largest error ever seen.
+  const farthest = 1.25 * combination.ceiling;
   let log = combination.scale.intercept;
   combination.scale.coefficients.forEach((coefficient, column) => (log += coefficient * columns[column]!));
   const scale = Math.min(combination.ceiling, Math.max(combination.floor, Math.exp(log)));
-  return { forecast, scale, quantiles: combination.quantiles.map((quantile) => forecast + scale * quantile) };
+  return {
+    forecast,
+    scale,
+    quantiles: combination.quantiles.map(
+      (quantile) => forecast + Math.min(farthest, Math.max(-farthest, scale * quantile)),
+    ),
+  };
 }

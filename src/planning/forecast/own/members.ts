@@ -265,22 +265,25 @@ export function forecastMembers(
 ): void {
   const { shape, s0 } = members;
   const place = between(members.nodes, h);
-  const clip = (value: number, cap: Cap): number => Math.min(cap.high, Math.max(cap.low, value));
+  // Demand that has risen beyond anything in the window lifts the cap with it.
+  const clip = (value: number, cap: Cap, now: number): number =>
+    Math.min(Math.max(cap.high, now + (cap.high - cap.low) / 4), Math.max(Math.min(cap.low, now), value));
+  const nowRoot = scales.root.z[t]!;
   writeRow(scales.log, shape, t, h, row, 0);
-  const log = clip(linearBetween(members.ridgeLog, place, row), members.capLog);
+  const log = clip(linearBetween(members.ridgeLog, place, row), members.capLog, scales.log.z[t]!);
   writeRow(scales.plain, shape, t, h, row, 0);
-  const plain = clip(linearBetween(members.ridgePlain, place, row), members.capPlain);
+  const plain = clip(linearBetween(members.ridgePlain, place, row), members.capPlain, scales.plain.z[t]!);
   writeRow(scales.root, shape, t, h, row, 0);
   const linear = linearBetween(members.ridgeRoot, place, row);
   const stepOfWeek = scales.root.first + t + h;
   const corrected = linear + boostedAt(members.boostedResidual, residualFeatures(row, 0, shape, stepOfWeek, h, linear));
   const alone = row[yesterdayColumn]! + boostedAt(members.boostedAlone, aloneFeatures(row, 0, shape, stepOfWeek, h));
-  out[0] = clip(linear, members.capRoot);
-  out[1] = clip(corrected, members.capRoot);
+  out[0] = clip(linear, members.capRoot, nowRoot);
+  out[1] = clip(corrected, members.capRoot, nowRoot);
   out[2] = Math.sqrt(Math.max(0, s0 * (Math.exp(log) - 1)));
   out[3] = Math.sqrt(Math.max(0, plain));
-  out[4] = clip(linearBetween(members.ridgeFast, place, row), members.capRoot);
-  out[5] = clip(alone, members.capRoot);
+  out[4] = clip(linearBetween(members.ridgeFast, place, row), members.capRoot, nowRoot);
+  out[5] = clip(alone, members.capRoot, nowRoot);
   out[6] = medianOfDays(scales.root, shape, t, h);
   out[7] = row[yesterdayColumn]!;
 }

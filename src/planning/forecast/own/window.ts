@@ -22,8 +22,58 @@ export function prepareWindow(
   const y = Float64Array.from(values, (value) => (Number.isFinite(value) ? Math.max(0, value) : NaN));
   const teaches = new Uint8Array(y.length);
   for (let index = 0; index < y.length; index += 1) teaches[index] = Number.isNaN(y[index]) ? 0 : 1;
+  for (const { from, to } of findOutages(y, perDay)) {
+    teaches.fill(0, from, to);
+    // One that still lasts is how things are now; one that has passed is not what a day looks like.
+    if (to < y.length) y.fill(NaN, from, to);
+  }
   fillGaps(y, perDay);
   return { y, teaches, first: stepOfWeek(start, stepMs, utcOffsetMs) };
+}
+
+/** Demand below this share of what the time of day usually sees is no demand. */
+const outageShare = 0.05;
+/** Three steps: shorter dips teach little either way. */
+const leastOutageSteps = 3;
+/** More days than this, or a third of the window, are not an outage but how the service is. */
+const mostOutageDays = 3;
+
+/**
+ * Runs in which demand all but vanished although this time of day usually has plenty, and last week did not do the same.
+ * An outage of the service is not a change of demand: it must not teach.
+ */
+export function findOutages(y: Float64Array, perDay: number): { from: number; to: number }[] {
+  const days = Math.floor(y.length / perDay);
+  if (days < 3) return [];
+  const usual = new Float64Array(perDay);
+  const slot: number[] = [];
+  for (let at = 0; at < perDay; at += 1) {
+    slot.length = 0;
+    for (let index = at; index < y.length; index += perDay) if (!Number.isNaN(y[index])) slot.push(y[index]!);
+    slot.sort((left, right) => left - right);
+    usual[at] = slot[slot.length >> 1] ?? 0;
+  }
+  const sorted = usual.slice().sort();
+  const plenty = 0.2 * sorted[perDay >> 1]!;
+  const gone = (index: number): boolean => {
+    const expected = usual[index % perDay]!;
+    return expected > plenty && expected > 0 && y[index]! < outageShare * expected;
+  };
+  const runs: { from: number; to: number }[] = [];
+  let total = 0;
+  for (let index = 0; index < y.length; index += 1) {
+    if (!gone(index)) continue;
+    let to = index + 1;
+    while (to < y.length && gone(to)) to += 1;
+    const before = index - 7 * perDay;
+    const asLastWeek = before >= 0 && gone(before) && gone(Math.min(y.length - 1, before + ((to - index) >> 1)));
+    if (to - index >= leastOutageSteps && !asLastWeek) {
+      runs.push({ from: index, to });
+      total += to - index;
+    }
+    index = to;
+  }
+  return total > Math.min(mostOutageDays * perDay, y.length / 3) ? [] : runs;
 }
 
 /** Gaps up to this many steps are bridged by a line. */

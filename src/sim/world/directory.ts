@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { without } from '../without.ts';
 import { formatGuestConfig, parseGuestConfig } from './guest-config.ts';
 import { emptyWorld, releases, usualNode, usualStorageBytes } from './world.ts';
 import type { HaState, Release, World, WorldStorage } from './world.ts';
@@ -75,7 +76,7 @@ const parseStorages = (text: string): WorldStorage[] =>
   parseSections(text).map(({ type, id, options }) => ({
     type,
     id,
-    options,
+    options: without(options, 'sim-size'),
     totalBytes: options['sim-size'] ? Number(options['sim-size']) : usualStorageBytes,
   }));
 

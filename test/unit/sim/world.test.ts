@@ -1,0 +1,64 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { loadWorld, saveWorld } from '../../../src/sim/world/directory.ts';
+import { demoWorld } from '../../../src/sim/world/demo.ts';
+import { digestOf, emptyConfig, formatGuestConfig, parseGuestConfig } from '../../../src/sim/world/guest-config.ts';
+
+const fixture = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
+const option = fc.stringMatching(/^[a-z][a-z0-9]{1,8}$/).filter((key) => !['description', 'delete'].includes(key));
+const value = fc.stringMatching(/^[A-Za-z0-9=,:.;/-]{1,30}$/);
+const options = fc.dictionary(option, value, { maxKeys: 6 });
+
+describe("a guest's configuration file", () => {
+  test('reads back as it was written, with pending changes, snapshots and any description', () => {
+    fc.assert(
+      fc.property(options, options, fc.string(), options, (current, pending, description, snapshot) => {
+        const config = emptyConfig({
+          ...current,
+          ...(description === '' ? {} : { description: description.replaceAll('\r', '') || 'x' }),
+        });
+        config.pending = pending;
+        config.pendingDelete.set('net3', false).set('scsi7', true);
+        config.snapshots.set('before', snapshot);
+        expect(parseGuestConfig(formatGuestConfig(config))).toEqual(config);
+      }),
+    );
+  });
+
+  test('has another digest after any change', () => {
+    const config = emptyConfig({ cores: '2' });
+    const before = digestOf(config);
+    config.pending['cores'] = '4';
+    expect(digestOf(config)).not.toBe(before);
+  });
+});
+
+describe('a world', () => {
+  test('is loaded from a folder like /etc/pve', async () => {
+    const world = await loadWorld(fixture);
+    expect([...world.nodes.values()].map(({ name, on }) => [name, on])).toEqual([
+      ['pve1', true],
+      ['pve2', false],
+      ['pve3', true],
+    ]);
+    expect(world.guests.get(9000)?.config.current['template']).toBe('1');
+    expect(world.tokens.get('shadow@pve!orc')?.privsep).toBe(false);
+    expect(world.volumes).toHaveLength(3);
+  });
+
+  test.each(['the recorded one', 'the demonstration'])('is the same after saving and loading: %s', async (which) => {
+    const world = which === 'the recorded one' ? await loadWorld(fixture) : demoWorld().world;
+    world.ha.set('vm:101', { state: 'stopped', maxRestart: 2, comment: 'two words' });
+    const folder = await mkdtemp(join(tmpdir(), 'umbra-world-'));
+    await saveWorld(world, folder);
+    expect(await loadWorld(folder)).toEqual(world);
+    await rm(folder, { recursive: true });
+  });
+
+  test('that is no folder is refused with what is missing', async () => {
+    await expect(loadWorld('/nonexistent')).rejects.toThrow(/has no folder "nodes"/);
+  });
+});

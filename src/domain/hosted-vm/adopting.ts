@@ -12,7 +12,7 @@ import { jittered } from './spread.ts';
 /** A refused adoption is tried again after this: rights are granted and names freed by people. */
 const adoptAgainMs = 30 * secondMs;
 /** Comparison of the state with DNS, jittered: repairs what a lost signal left. */
-export const reconcileEveryMs = hourMs / 2;
+export const reconcileEveryMs = hourMs;
 
 export type AdoptedFacts = {
   readonly node: string;

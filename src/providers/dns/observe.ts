@@ -58,6 +58,11 @@ export async function claimAt(server: ServerAddress, name: string, options: Exch
   return parseClaim(records.map(textOf));
 }
 
+/** The HTTPS records of a name. @throws TransportError, UnusableAnswer */
+export function httpsAt(server: ServerAddress, name: string, options: ExchangeOptions): Promise<ResourceRecord[]> {
+  return recordsAt(server, name, recordType.HTTPS, options);
+}
+
 /** Whether anything can be published at a name: it has addresses now, or nothing was found at it. @throws as above */
 export async function hasAddresses(server: ServerAddress, name: string, options: ExchangeOptions): Promise<boolean> {
   const { a, aaaa } = await addressesAt(server, name, options);

@@ -1,19 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sameAnswers, shows, whyImpossible } from './change.ts';
 import { update } from './client.ts';
 import { asProviderError, failure, refusal } from './failures.ts';
 import { canonicalName } from './name.ts';
-import { claimAt, hasAddresses, viewOf } from './observe.ts';
-import { judgeClaims } from './ownership.ts';
-import { addressData, addressOf, recordClass, recordType } from './record.ts';
+import { hintChanges } from './https-hints.ts';
+import { claimAt, hasAddresses, httpsAt, viewOf } from './observe.ts';
+import { claimName, judgeClaims } from './ownership.ts';
+import { recordType } from './record.ts';
 import { presentServer, TransportError } from './transport.ts';
 import { claimedOnce, claimIs, deleteRrset, nameNotInUse, noRrset, replaceAnswers } from './update-records.ts';
-import { claimName } from './ownership.ts';
+import type { Change } from './change.ts';
 import type { UpdateReply } from './client.ts';
 import type { ClaimFound, ClaimWanted } from './ownership.ts';
 import type { ResourceRecord } from './record.ts';
 import type { ExchangeOptions, ServerAddress } from './transport.ts';
 import type { TsigKey } from './tsig.ts';
-import type { DnsObservation, DnsOutcome, DnsServerView, NameServer } from '../../ports/name-server.ts';
+import type { DnsObservation, DnsOutcome, NameServer } from '../../ports/name-server.ts';
 
 export type Rfc2136Options = {
   /** The first takes updates, all are read back. */
@@ -25,8 +27,6 @@ export type Rfc2136Options = {
   readonly readBackMs?: number;
   readonly now?: () => number;
 };
-
-type Change = Parameters<NameServer['ensureAnswers']>[0];
 
 /** A lost race or a lost answer is looked at and tried again this often; then something is wrong with the server. */
 const maxTries = 4;
@@ -91,6 +91,17 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
     return [...claims, ...(await adoptable(fresh, signal))];
   }
 
+  /** A browser that knows the HTTPS record follows its address hints: they change together with the addresses. */
+  async function readHints({ records }: Change, signal: AbortSignal | undefined) {
+    const names = records.names.map(canonicalName);
+    const found = await Promise.all(names.map((name) => httpsAt(primary!, name, within(signal))));
+    const changes = found.map((each) => hintChanges(each, names, records));
+    return {
+      prerequisites: changes.flatMap((each) => each.prerequisites),
+      updates: changes.flatMap((each) => each.updates),
+    };
+  }
+
   /** Reads back until every server that answers shows the change, or the time for it is over. */
   async function readBack(change: Change, signal: AbortSignal | undefined): Promise<DnsObservation> {
     const deadline = now() + readBackMs;
@@ -127,10 +138,17 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
     let last = '';
 
     for (let tries = 0; tries < maxTries; tries += 1) {
-      // The hot path asks nothing before it writes: the prerequisite is the question.
-      const prerequisites = await prerequisitesFor(change, wanted, signal);
+      // Whether the name is still ours is not asked before: the prerequisite is the question.
+      const [prerequisites, hints] = await Promise.all([
+        prerequisitesFor(change, wanted, signal),
+        readHints(change, signal),
+      ]);
       try {
-        const reply = await send(records.zone, prerequisites, updates, signal);
+        const all = {
+          prerequisites: [...prerequisites, ...hints.prerequisites],
+          updates: [...updates, ...hints.updates],
+        };
+        const reply = await send(records.zone, all.prerequisites, all.updates, signal);
         if (reply.rcode === 'NOERROR') {
           const appliedAtMs = now();
           return { kind: 'applied', generation: to, appliedAtMs, readBack: await readBack(change, signal) };
@@ -213,29 +231,3 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
 
 const notAHost =
   'a name exists with other records than addresses (perhaps a CNAME); Umbra takes over names with A or AAAA, or unused ones';
-
-function whyImpossible(change: Change): string | undefined {
-  const { records, owner, from, to } = change;
-  if (records.a.length + records.aaaa.length === 0) return 'the answers would be empty, which is never published';
-  if (records.names.length === 0) return 'no names given';
-  if (from !== undefined && to <= from) return `generation ${to} does not come after ${from}`;
-  if (!/^[!-~]{1,100}$/.test(owner)) return 'an owner is 1 to 100 printable characters without spaces';
-  return undefined;
-}
-
-/** An address as it comes back, so that `2001:DB8:0::1` and `2001:db8::1` are one. */
-function canonicalAddress(type: 1 | 28, address: string): string {
-  return addressOf({ name: '', type, class: recordClass.IN, ttl: 0, data: addressData(type, address) });
-}
-
-function sameAnswers(view: DnsServerView, change: Change): boolean {
-  const same = (seen: readonly string[], type: 1 | 28, wanted: readonly string[]) =>
-    [...seen].sort().join() === [...new Set(wanted.map((address) => canonicalAddress(type, address)))].sort().join();
-  return same(view.a, recordType.A, change.records.a) && same(view.aaaa, recordType.AAAA, change.records.aaaa);
-}
-
-/** Whether a server answers what we published. One that shows a newer generation has left us behind, not the reverse. */
-function shows(view: DnsServerView, change: Change): boolean {
-  if (view.owner === change.owner && (view.generation ?? 0) > change.to) return true;
-  return view.owner === change.owner && view.generation === change.to && sameAnswers(view, change);
-}

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ProviderError } from '../../../src/ports/errors.ts';
-import { ask } from '../../../src/providers/dns/client.ts';
+import { ask, update } from '../../../src/providers/dns/client.ts';
 import { addressOf, recordType } from '../../../src/providers/dns/record.ts';
 import { rfc2136NameServer } from '../../../src/providers/dns/rfc2136.ts';
 import { lossyPath } from './lossy.ts';
@@ -285,6 +285,38 @@ for (const kind of kinds) {
         expect(await addressesOf(`foreign.${zone}`)).toEqual(['10.0.0.1']);
       },
     );
+
+    test("turns the address hints of a name's HTTPS record with its addresses", async () => {
+      const name = `hints.${zone}`;
+      // 1 . alpn=h2 ipv4hint=10.0.0.1, RFC 9460
+      const data = Buffer.from('0001000001000302683200040004' + '0a000001', 'hex');
+      const https = { name, type: recordType.HTTPS, class: 1, ttl: 5, data };
+      const nowSeconds = Math.floor(Date.now() / 1_000);
+      await update(server, { zone, prerequisites: [], updates: [https] }, key, { timeoutMs: 2_000, nowSeconds });
+      const hintsNow = async () =>
+        (await ask(server, name, recordType.HTTPS, { timeoutMs: 2_000 })).answers[0]?.data.toString('hex');
+      expect(await hintsNow()).toBe(data.toString('hex'));
+
+      // The name has no addresses yet and is none of ours: not to be taken over.
+      expect(
+        (
+          await failureOf(
+            dns.ensureAnswers({ owner: 'hints', from: undefined, to: 1, records: answers('hints', ['10.0.0.2']) }),
+          )
+        ).failureClass,
+      ).toBe('invalid');
+      const a = { name, type: recordType.A, class: 1, ttl: 5, data: Buffer.from([10, 0, 0, 1]) };
+      await update(server, { zone, prerequisites: [], updates: [a] }, key, { timeoutMs: 2_000, nowSeconds });
+      expect(
+        await dns.ensureAnswers({
+          owner: 'hints',
+          from: undefined,
+          to: 1,
+          records: answers('hints', ['10.0.0.2', '10.0.0.3']),
+        }),
+      ).toMatchObject({ kind: 'applied' });
+      expect(await hintsNow()).toBe('0001000001000302683200040008' + '0a000002' + '0a000003');
+    });
 
     test('goes on from an older claim of its own: a zone restored from backup', async () => {
       await adopted('restored');

@@ -56,11 +56,21 @@ export class Attendance {
     if (orderly) known.usualFrames = 0;
   }
 
+  /** A connection told who it is with its first frame: what it was called until then is forgotten. */
+  rename(key: string, to: string): void {
+    const known = this.#attendants.get(key);
+    if (known === undefined || key === to) return;
+    known.connections -= 1;
+    if (known.connections === 0 && known.usualFrames === 0) this.#attendants.delete(key);
+    this.arrive(to, known.since);
+  }
+
   count(key: string, frames: number): void {
     const known = this.#attendants.get(key);
     if (known !== undefined) known.frames += frames;
   }
 
+  /** Servers connected now. */
   get connected(): number {
     return [...this.#attendants.values()].filter(({ connections }) => connections > 0).length;
   }

@@ -61,6 +61,7 @@ export type CollectorStats = {
   readonly streamErrors: Readonly<Record<string, number>>;
   readonly connections: Readonly<Record<'accepted' | 'refused', number>>;
   readonly batches: Readonly<Record<'written' | 'repeated', number>>;
+  /** Streams under way. */
   readonly senders: number;
   readonly lagMs: number;
   readonly observedShare: number | null;
@@ -237,12 +238,13 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
       return;
     }
     figures.accepted += 1;
-    const identity = { key: '', frames: 0 };
+    const identity = { key: '', frames: 0, told: false };
     const sender = new Sender(
       socket,
       {
         frame(bytes, start, end) {
           identity.frames += 1;
+          if (!identity.told) introduce(identity, peer, bytes, start, end);
           if (overload.setAside()) {
             figures.shed += 1;
             tally.shed();
@@ -276,6 +278,21 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     );
     senders.add(sender);
   };
+  /** Servers behind one address are told apart by the identity they are configured with. */
+  const introduce = (
+    who: { key: string; told: boolean },
+    peer: string,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void => {
+    who.told = true;
+    const { scanner } = tally;
+    if (!scanner.scan(bytes, start, end) || scanner.identityEnd === 0) return;
+    const key = `${peer} ${bytes.toString('latin1', scanner.identityStart, Math.min(scanner.identityEnd, scanner.identityStart + 64))}`;
+    attendance.rename(who.key, key);
+    who.key = key;
+  };
   const noteProblem = (problem: FrameStreamsError, peer: string): void => {
     figures.streamErrors[problem.code] = (figures.streamErrors[problem.code] ?? 0) + 1;
     log('warn', `a dnstap stream by ${peer.split(' ')[0] ?? ''} was given up: ${problem.message}`, {
@@ -294,7 +311,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     streamErrors: { ...figures.streamErrors },
     connections: { accepted: figures.accepted, refused: figures.refused },
     batches: { written: delivery.written, repeated: delivery.repeated },
-    senders: attendance.connected,
+    senders: [...senders].filter((sender) => sender.isStarted).length,
     lagMs: figures.lagMs,
     observedShare: figures.observedShare,
     kept: overload.kept,

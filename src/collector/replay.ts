@@ -37,7 +37,7 @@ export async function openReplay(options: ReplayOptions): Promise<Replay> {
   const state = { reached: first };
   const moving = options.times === 'recorded';
   return {
-    clock: moving ? () => state.reached : wall,
+    clock: moving ? () => Math.floor(state.reached) : wall,
     async run(feed) {
       const scanner = new DnstapScanner();
       let frames = 0;

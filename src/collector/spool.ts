@@ -64,7 +64,7 @@ export class Spool {
     const epochFile = join(dir, 'epoch');
     const previous = Number(await readFile(epochFile, 'utf8').catch(() => '0'));
     // The time as a floor: a collector whose folder was lost must not repeat an epoch the store has seen.
-    const epoch = Math.max(previous + 1, options.now);
+    const epoch = Math.max(previous + 1, Math.floor(options.now));
     await replaceFile(epochFile, String(epoch), true);
     const spool = new Spool(options, epoch);
     await spool.#takeUp();

@@ -209,15 +209,18 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     await (checkpoints.running ?? checkpoint());
   };
 
-  const moment = { bucket: Math.floor(startedAt / bucketMs), keepSourcesAt: performance.now() + keepSourcesMs };
+  const moment = { bucket: Math.floor(startedAt / bucketMs), keepSourcesAt: performance.now() + keepSourcesMs, lookedAt: -1 };
   const tick = (): void => {
     const now = clock();
     const bucket = Math.floor(now / bucketMs);
     overload.judge();
-    if (bucket !== moment.bucket) {
-      void statistics.look(moment.bucket * bucketMs);
-      moment.bucket = bucket;
+    // The counters are read as the bucket ends, not up to a tick later.
+    const endsIn = (bucket + 1) * bucketMs - now;
+    if (statistics.servers > 0 && endsIn <= tickMs && moment.lookedAt !== bucket) {
+      moment.lookedAt = bucket;
+      setTimeout(() => void statistics.look(bucket * bucketMs), endsIn);
     }
+    moment.bucket = bucket;
     const closed = tally.close(now);
     // Silence is told too: each bucket exists whether or not a frame came.
     tally.openNow();

@@ -19,6 +19,8 @@ export type WorkerProcessOptions = {
   /** Secret of the guests' heartbeat tokens; without it shadows get none. */
   readonly heartbeatSecret?: Buffer;
   readonly identity: string;
+  /** Threads that fit forecasts; 1 unless told. */
+  readonly threads?: number;
 };
 
 /** Every minute: minutes are rolled up soon after they end, partitions are there before they are needed. */

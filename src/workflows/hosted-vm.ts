@@ -2,7 +2,7 @@ import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@te
 import { withAdopted, withAdoptionHeld } from '../domain/hosted-vm/adopting.ts';
 import { withSeen } from '../domain/hosted-vm/chronicle.ts';
 import { withCommand } from '../domain/hosted-vm/commanding.ts';
-import { withDecision, withDetection, withRecovery } from '../domain/hosted-vm/deciding.ts';
+import { beginMove, withDecision, withDetection, withRecovery } from '../domain/hosted-vm/deciding.ts';
 import type { ServingTrouble } from '../domain/hosted-vm/evidence.ts';
 import { isExplained, withReports } from '../domain/hosted-vm/evidence.ts';
 import { candidates, instanceOf, nameOf } from '../domain/hosted-vm/instances.ts';
@@ -80,6 +80,8 @@ async function take(story: Story, step: Exclude<Step, { kind: 'end' }>): Promise
       return tellInstances(story);
     case 'match-plan':
       return become(story, withStandby(story.state, Date.now()));
+    case 'narrow':
+      return become(story, beginMove(story.state, step.order, Date.now()));
     case 'ask-tokens':
       return askTokens(story);
     case 'fence':

@@ -8,15 +8,15 @@ import {
 } from '@temporalio/workflow';
 import type { CloneRequest, LeaseNews, LeaseRequest, TokenRequest } from '../../src/domain/cluster-messages.ts';
 
-type Books = { leases: Record<string, number>; next: number };
+type Books = { leases: Record<string, number>; next: number; prefix: string };
 
 /** Stands for the cluster's workflow where only its answers matter: leases in order, turns at once, tokens for all. */
-export async function cluster(books: Books = { leases: {}, next: 9001 }): Promise<void> {
+export async function cluster(books: Books = { leases: {}, next: 9001, prefix: '10.0.1.' }): Promise<void> {
   const waiting: { to: string; signal: string; payload: unknown }[] = [];
   setHandler(defineSignal<[LeaseRequest]>('requestLease'), ({ requestId, replyTo, instance, awayFrom }) => {
     books.leases[instance] ??= books.next++;
     const vmid = books.leases[instance];
-    const address = `10.0.1.${vmid - 9000}`;
+    const address = `${books.prefix}${vmid - 9000}`;
     const node = awayFrom.some((other) => other.node === 'pve2') ? 'pve3' : 'pve2';
     const grant = {
       requestId,

@@ -38,6 +38,8 @@ export class FakeHypervisor implements Hypervisor {
   lackingRights: { privilege: string; path: string; granted: boolean; mend: string }[] = [];
   /** The next calls of an operation that fail, as `clone` -> `transient`. */
   readonly failNext = new Map<string, FailureClass>();
+  /** Told whenever a guest's power may have changed: where guests are real listeners, they start and stop here. */
+  onPower: (guest: FakeGuest) => void = () => undefined;
   /** Milliseconds a clone takes. */
   cloneMs = 5;
 
@@ -108,6 +110,7 @@ export class FakeHypervisor implements Hypervisor {
       if (guest.power === wanted) return;
       this.calls.push(`${wanted} ${ref.vmid}`);
       guest.power = wanted;
+      this.onPower(guest);
     });
   }
 
@@ -121,6 +124,7 @@ export class FakeHypervisor implements Hypervisor {
     this.calls.push(`fence ${ref.vmid}`);
     if (this.nodesOff.has(guest.node)) return Promise.resolve({ fenced: true, proof: `node ${guest.node} is dead` });
     guest.power = 'stopped';
+    this.onPower(guest);
     return Promise.resolve({ fenced: true, proof: 'stopped, verified' });
   }
 

@@ -5,6 +5,8 @@ import type { EpochMs } from '../time.ts';
 import { hourMs, minuteMs } from '../time.ts';
 import type { ServingTrouble } from './evidence.ts';
 import { returned, servingTrouble, verdictFor } from './evidence.ts';
+import type { MoveOrder } from './deciding.ts';
+import { narrowingOf } from './narrowing.ts';
 import { standbyDueAt } from './standby.ts';
 import { wishesToTell } from './wishes.ts';
 
@@ -29,6 +31,7 @@ export type Step =
   | { readonly kind: 'promote'; readonly phase: Phase & { kind: 'promoting' } }
   | { readonly kind: 'tell' }
   | { readonly kind: 'match-plan' }
+  | { readonly kind: 'narrow'; readonly order: MoveOrder }
   | { readonly kind: 'ask-tokens' }
   | { readonly kind: 'fence'; readonly instance: Instance }
   | { readonly kind: 'evaluate' }
@@ -91,6 +94,8 @@ function findings(state: HostedVmState, now: EpochMs): Step | undefined {
 function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step | undefined {
   if (wishesToTell(state).length > 0) return { kind: 'tell' };
   if ((standbyDueAt(state) ?? Infinity) <= now) return { kind: 'match-plan' };
+  const narrowing = narrowingOf(state, now);
+  if (narrowing !== undefined) return { kind: 'narrow', order: narrowing };
   const unfenced = instanceToFence(state, busy);
   if (unfenced !== undefined) return { kind: 'fence', instance: unfenced };
   if (wantsTokens(state) && now >= (state.tokensAskedAt ?? -Infinity) + tokensAgainMs) return { kind: 'ask-tokens' };

@@ -60,8 +60,8 @@ describe('a hosted VM in trouble', () => {
     await stage.until('a quorum moves it', ({ phase }) => phase.kind === 'probation');
   });
 
-  test('shares an overload with a shadow, and goes back to the primary alone by hand of the plan', async () => {
-    await open('shop');
+  test('shares an overload with a shadow, and goes back to the primary alone when it carries p90 again', async () => {
+    await open('shop', { policy: { minDwellMs: 500 } });
     await stage.protected();
     stage.world.hypervisor.guests.get(101)!.overloaded = true;
     stage.world.p90 = 150;
@@ -73,6 +73,15 @@ describe('a hosted VM in trouble', () => {
     const state = await stage.until('both serve', ({ serving }) => serving.length === 2);
     expect(state.phase.kind).toBe('guarded');
     expect(stage.answers()).toEqual(['10.0.0.11', '10.0.1.1']);
+
+    stage.world.p90 = 50;
+    stage.world.demandQps = 40;
+    await stage.report('shop/0', 'healthy');
+    await stage.report('shop/1', 'healthy');
+    await eventually('the primary alone again', async () => {
+      await stage.handle.signal('demandChanged', { at: 0, qps: 40, code: 'calm', text: 'demand is back' });
+      return stage.answers().join() === '10.0.0.11';
+    });
   });
 
   test('moves an overload to a bigger shadow and keeps the primary running for a way back', async () => {

@@ -1,0 +1,296 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { clusterWorkflowId, hostedVmWorkflowId, taskQueues } from '../src/domain/cluster-messages.ts';
+import type { UmbraEvent } from '../src/domain/event.ts';
+import { hostedVmSignals } from '../src/domain/hosted-vm/messages.ts';
+import { parseInstanceId } from '../src/domain/instance.ts';
+import type { HostedVmSpec } from '../src/domain/policy.ts';
+import { searchAttributeTypes } from '../src/domain/search-attributes.ts';
+import type { HostedVmView } from '../src/domain/view.ts';
+import { systemClock } from '../src/monitor/clock.ts';
+import type { MonitoredInstance } from '../src/monitor/monitored.ts';
+import { monitorShard } from '../src/monitor/shard.ts';
+import { startEmbeddedNameServer } from '../src/providers/dns/embedded.ts';
+import type { NameServer } from '../src/ports/name-server.ts';
+import { rfc2136NameServer } from '../src/providers/dns/rfc2136.ts';
+import { socketProber } from '../src/providers/probes/prober.ts';
+import { startMonitor } from '../src/workers/monitor.ts';
+import type { Running } from '../src/workers/running.ts';
+import { startWorker } from '../src/workers/worker.ts';
+import { FakeWorld } from '../test/support/fake-world.ts';
+import { bundleWithFakes, eventually, specOf } from '../test/support/stage.ts';
+import { obtainTemporalCli } from '../tools/temporal-server.mjs';
+
+const zone = 'bench.example';
+const key = { name: 'bench', algorithm: 'hmac-sha256', secret: Buffer.alloc(32, 7).toString('base64') } as const;
+const vantages = ['north', 'south', 'east'];
+const guestPort = 18_080;
+/** Failures are spread like this, so that they meet the probes at every moment between two of them. */
+const everyMs = 333;
+
+type Death = 'refused' | 'silent';
+type Timing = { readonly id: string; readonly death: Death; readonly at: number; answerAt?: number };
+
+/** Guests are listeners on addresses of their own: probes, refusals and silences are real. */
+class Guests {
+  private readonly servers = new Map<string, Server>();
+  private readonly silent = new Set<string>();
+
+  async start(address: string): Promise<void> {
+    if (this.servers.has(address)) return;
+    const server = createServer((_request, response) => {
+      if (!this.silent.has(address)) response.end('ok');
+    });
+    this.servers.set(address, server);
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(guestPort, address, resolve));
+  }
+
+  die(address: string, death: Death): void {
+    if (death === 'silent') this.silent.add(address);
+    else this.stop(address);
+  }
+
+  stop(address: string): void {
+    const server = this.servers.get(address);
+    this.servers.delete(address);
+    server?.close();
+    server?.closeAllConnections();
+  }
+
+  stopAll(): void {
+    for (const address of [...this.servers.keys()]) this.stop(address);
+  }
+}
+
+/**
+ * 20 stateless hosted VMs with warm shadows on a real Temporal development server, three monitors with 1 s probes and
+ * 3 failures, and a name server over the wire. Half die refusing, half fall silent; the new answer is read from the
+ * name server. `npm run bench -- failover [vms]`.
+ */
+export async function run(args: string[]): Promise<Record<string, unknown>> {
+  const count = Math.min(60, Number(args[0] ?? 20));
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const path = await obtainTemporalCli({ log: (line) => process.stderr.write(`${line}\n`) });
+  const env = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path },
+      log: { format: 'pretty', level: 'error' },
+      searchAttributes: Object.entries(searchAttributeTypes).map(([name, type]) =>
+        defineSearchAttributeKey(name, type),
+      ),
+    },
+  });
+  const guests = new Guests();
+  const specs = Array.from({ length: count }, (_, index) => specFor(index));
+  const dns = await startEmbeddedNameServer({
+    host: '127.0.0.1',
+    port: 0,
+    zone,
+    key,
+    records: specs.map((spec) => ({ name: spec.names[0]!, type: 'A', ttlSeconds: 5, value: spec.primary.address! })),
+  });
+  const running: Running[] = [];
+  try {
+    const world = new FakeWorld();
+    world.hypervisor.onPower = ({ address, power }) => {
+      if (address === undefined) return;
+      if (power === 'running') void guests.start(address);
+      else guests.stop(address);
+    };
+    for (const spec of specs) {
+      world.hypervisor.add({ vmid: spec.primary.vmid, address: spec.primary.address! });
+      await guests.start(spec.primary.address!);
+    }
+    const server = rfc2136NameServer({ servers: [{ host: '127.0.0.1', port: dns.port }], key });
+    const prober = socketProber();
+    const connection = env.nativeConnection;
+    const namespace = env.namespace ?? 'default';
+    const deps = {
+      ...world.deps(),
+      nameServerOf: () => Promise.resolve(server),
+      probe: async (target: Parameters<typeof prober.probe>[0], timeoutMs: number, signal?: AbortSignal) => {
+        const { outcome, latencyMs, detail } = await prober.probe(target, timeoutMs, signal);
+        return { ok: outcome === 'ok', latencyMs, detail };
+      },
+    };
+    running.push(await startWorker(deps, { connection, namespace, workflowBundle: await bundleWithFakes() }));
+    const { workflow } = env.client;
+    await workflow.start('cluster', {
+      workflowId: clusterWorkflowId('main'),
+      taskQueue: taskQueues.workflows,
+      args: [{ leases: {}, next: 9001, prefix: '127.30.1.' }],
+    });
+    for (const spec of specs) {
+      await workflow.start('hostedVm', {
+        workflowId: hostedVmWorkflowId(spec.id),
+        taskQueue: taskQueues.workflows,
+        args: [{ spec, revision: 1 }],
+      });
+    }
+    await eventually(
+      'a warm shadow for each',
+      () => [...world.views.values()].filter(isProtected).length === count,
+      120_000,
+    );
+    for (const vantage of vantages) {
+      running.push(
+        await startMonitor({
+          connection,
+          client: env.client,
+          namespace,
+          vantage,
+          watch: async ({ epoch, beat, signal }) => {
+            await monitorShard({
+              vantage,
+              epoch,
+              instances: () => monitored(world, specs),
+              prober,
+              clock: systemClock,
+              signal,
+              beat,
+              send: (report) =>
+                workflow
+                  .getHandle(hostedVmWorkflowId(parseInstanceId(report.instance).hostedVmId))
+                  .signal(hostedVmSignals.healthChanged, report),
+            });
+          },
+        }),
+      );
+    }
+    await eventually(
+      'every monitor to have reported',
+      async () => {
+        const states = await Promise.all(
+          specs.map(({ id }) => workflow.getHandle(hostedVmWorkflowId(id)).query<{ reports: unknown[] }>('state')),
+        );
+        return states.every(({ reports }) => reports.length >= vantages.length);
+      },
+      60_000,
+    );
+    const timings = await failAll(specs, guests, server);
+    await eventually(
+      'the timelines',
+      () => world.kinds().filter((kind) => kind === 'answer-changed').length >= count,
+      60_000,
+    );
+    const figures = figuresOf(timings, world.events);
+    print(figures);
+    console.log(JSON.stringify({ bench: 'failover', figures }));
+    return figures;
+  } finally {
+    for (const each of running) await each.stop().catch(() => undefined);
+    guests.stopAll();
+    await dns.close();
+    await env.teardown();
+  }
+}
+
+function specFor(index: number): HostedVmSpec {
+  const id = `vm${index + 1}`;
+  const check = { kind: 'http', port: guestPort, path: '/', intervalMs: 1_000, timeoutMs: 1_000, failures: 3 } as const;
+  return specOf(id, {
+    names: [`${id}.${zone}`],
+    zone,
+    primary: { cluster: 'main', vmid: 101 + index, address: `127.30.0.${index + 1}` },
+    checks: [check],
+  });
+}
+
+function isProtected(view: HostedVmView): boolean {
+  return view.state === 'protected';
+}
+
+function monitored(world: FakeWorld, specs: readonly HostedVmSpec[]): MonitoredInstance[] {
+  return specs.flatMap((spec) =>
+    (world.views.get(spec.id)?.instances ?? []).flatMap(({ id, address, capacityQps, state }) =>
+      address === undefined || state.kind === 'provisioning'
+        ? []
+        : [
+            {
+              instance: id,
+              hostedVmId: spec.id,
+              address,
+              checks: spec.checks,
+              host: spec.names[0]!,
+              capacityQps,
+              serving: true,
+            },
+          ],
+    ),
+  );
+}
+
+/** Lets one primary after another die and asks the name server, again and again, until each answer is another. */
+async function failAll(specs: readonly HostedVmSpec[], guests: Guests, server: NameServer): Promise<Timing[]> {
+  const timings: Timing[] = [];
+  for (const [index, spec] of specs.entries()) {
+    setTimeout(() => {
+      const death: Death = index % 2 === 0 ? 'refused' : 'silent';
+      timings.push({ id: spec.id, death, at: Date.now() });
+      guests.die(spec.primary.address!, death);
+    }, index * everyMs);
+  }
+  await eventually(
+    'every answer to change',
+    async () => {
+      const waiting = timings.filter(({ answerAt }) => answerAt === undefined);
+      await Promise.all(
+        waiting.map(async (timing) => {
+          const spec = specs.find(({ id }) => id === timing.id)!;
+          const { servers } = await server.observe(zone, spec.names);
+          if (servers[0]?.a.some((address) => address.startsWith('127.30.1.')) === true) timing.answerAt = Date.now();
+        }),
+      );
+      return timings.length === specs.length && timings.every(({ answerAt }) => answerAt !== undefined);
+    },
+    90_000,
+  );
+  return timings;
+}
+
+type Figures = Record<string, number>;
+
+function figuresOf(timings: readonly Timing[], events: readonly UmbraEvent[]): Figures {
+  const at = (id: string, kind: string): number =>
+    events.find((event) => event.hostedVmId === id && event.kind === kind)!.at;
+  const rows = timings.map(({ id, death, at: failedAt, answerAt }) => ({
+    death,
+    detected: at(id, 'failed-detected') - failedAt,
+    decided: at(id, 'failover-decided') - at(id, 'failed-detected'),
+    answer: answerAt! - at(id, 'failover-decided'),
+    whole: answerAt! - failedAt,
+  }));
+  const figures: Figures = { vms: timings.length };
+  for (const [name, chosen] of [
+    ['all', rows],
+    ['refused', rows.filter(({ death }) => death === 'refused')],
+    ['silent', rows.filter(({ death }) => death === 'silent')],
+  ] as const) {
+    for (const part of ['detected', 'decided', 'answer', 'whole'] as const) {
+      const values = chosen.map((row) => row[part]);
+      figures[`${name}.${part}.p50Ms`] = quantile(values, 0.5);
+      figures[`${name}.${part}.p95Ms`] = quantile(values, 0.95);
+    }
+  }
+  return figures;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? NaN;
+}
+
+function print(figures: Figures): void {
+  const cell = (name: string): string => String(figures[name]).padStart(8);
+  console.log(`${figures['vms']} hosted VMs; milliseconds, p50 and p95`);
+  console.log('          failure->detected  detected->decided    decided->answer     failure->answer');
+  for (const name of ['all', 'refused', 'silent']) {
+    const parts = ['detected', 'decided', 'answer', 'whole'].map(
+      (part) => `${cell(`${name}.${part}.p50Ms`)} ${cell(`${name}.${part}.p95Ms`)}`,
+    );
+    console.log(`${name.padEnd(10)}${parts.join('   ')}`);
+  }
+}

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { heartbeatSerial } from '../api/heartbeat-serial.ts';
 import { startApiProcess } from '../composition/api.ts';
 import { namesOf, startCollectorProcess } from '../composition/collector.ts';
+import { examination } from '../composition/examination.ts';
 import { startMonitorProcess } from '../composition/monitor.ts';
 import { openParts, temporalClient } from '../composition/parts.ts';
 import { installTemporalLog } from '../composition/temporal-log.ts';
@@ -42,7 +43,7 @@ export type DevOptions = {
   readonly data?: string;
   /** `24h` unless told; `10m` lets one watch a whole life. */
   readonly probation?: string;
-  /** First ports that are tried. */
+  /** Of the dashboard and the API; the next free one when it is taken. */
   readonly port?: number;
   readonly nameServer?: NameServerKind;
   readonly load?: boolean;
@@ -253,6 +254,7 @@ async function start(options: DevOptions, stage: Stage): Promise<RunningDev> {
       access: { tokens: [], hosts: [] },
       addresses: () => addresses,
       heartbeatSecret: secrets.heartbeat,
+      doctor: examination(parts, client.client),
       ...(options.webRoot === undefined ? {} : { webRoot: options.webRoot }),
       components: {
         dnstap: () =>
@@ -353,7 +355,7 @@ async function choosePorts(
   const taken = new Set<number>();
   const chosen: Record<string, number> = {};
   for (const [name, port] of Object.entries({ ...preferred, temporalMetrics: 7243 })) {
-    const wanted = first === undefined ? port : first + taken.size;
+    const wanted = name === 'api' && first !== undefined ? first : port;
     const free = await freePort(wanted, taken);
     if (free !== wanted) print(`  port ${wanted} is busy: ${name} takes ${free}`);
     taken.add(free);

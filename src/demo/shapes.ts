@@ -47,7 +47,7 @@ export type ShapeName = keyof typeof shapes;
 const levels = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** Half hours in a week of these shapes. */
-export const slotsPerWeek = 336;
+const slotsPerWeek = 336;
 
 /**
  * The level of demand at a moment of the week, 0..1, between two half hours on a straight line.

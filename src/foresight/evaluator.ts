@@ -1,3 +1,4 @@
+import { bucketMs } from '../domain/demand.ts';
 import type { Instance } from '../domain/instance.ts';
 import { dayMs, hourMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
@@ -16,6 +17,8 @@ import type { Registry } from '../ports/registry.ts';
 const historyMs = 28 * dayMs;
 const stepMs = 5 * minuteMs;
 const horizonMs = 48 * hourMs;
+/** The newest bucket is complete about this long after it ended: watermark, batch, commit. */
+const settleMs = 5 * secondMs;
 /** Until lead times have been measured: a linked clone, a boot and a warm-up. */
 const assumedLeadTimeMs = 5 * minuteMs;
 /** Failures and lead times of the fleet change slowly; they are read again after this long. */
@@ -47,14 +50,16 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       if (fleet === undefined || now - fleet.at > fleetAgeMs) fleet = await readFleet(deps, now);
       const primary = request.instances.find(({ role }) => role === 'primary');
       const to = Math.floor(now / stepMs) * stepMs;
-      const [recent, chosen, health] = await Promise.all([
+      const [recent, demandQps, chosen, health] = await Promise.all([
         deps.demand.read({ hostedVmId: spec.id, from: to - historyMs, to, stepMs }),
+        demandNow(deps, spec.id, now),
         deps.forecasts.chosen(spec.id),
         primary === undefined ? undefined : deps.healthOf(primary),
       ]);
       const result = evaluate({
         spec,
         recent,
+        demandQps,
         state: chosen?.state,
         models: deps.models,
         failures: failuresOf(request, fleet),
@@ -71,6 +76,14 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       return result.evaluation;
     },
   };
+}
+
+/** Mean of the last complete half minute; undefined while it is missing. */
+async function demandNow({ demand }: EvaluatorDeps, hostedVmId: string, now: EpochMs): Promise<number | undefined> {
+  const to = Math.floor((now - settleMs) / bucketMs) * bucketMs;
+  const { qps } = await demand.read({ hostedVmId, from: to - 3 * bucketMs, to, stepMs: bucketMs });
+  const known = qps.filter(Number.isFinite);
+  return known.length === 0 ? undefined : known.reduce((sum, each) => sum + each, 0) / known.length;
 }
 
 function shadowsOf({ instances, serving }: EvaluationRequest): ShadowView[] {

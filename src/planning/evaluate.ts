@@ -21,6 +21,8 @@ export type EvaluationInput = {
   readonly spec: HostedVmSpec;
   /** Newest demand in 5-minute steps up to now, NaN where missing; may be empty. */
   readonly recent: DemandSeries;
+  /** Demand of the newest minute, where it is known: a flash crowd does not wait for a step of 5 minutes to end. */
+  readonly demandQps?: number | undefined;
   /** The chosen model's fitted state; undefined before the first fit, and when forecasts are switched off. */
   readonly state?: ModelState | undefined;
   /** Models whose states can be met; `state.model` names one. */
@@ -58,7 +60,7 @@ const staleAfterMs = 15 * minuteMs;
 export function evaluate(input: EvaluationInput): EvaluationResult {
   const { spec, recent, now, leadTimeMs } = input;
   const capacityQps = input.capacityQps ?? spec.capacityQps;
-  const demandQps = demandNow(recent, now);
+  const demandQps = input.demandQps ?? demandNow(recent, now);
   const spoken = forecastWith(input);
   const forecast = spoken.forecast === null ? null : withEvents(spoken.forecast, spec.events);
   const risk = assessRisk({ ...input, forecast, capacityQps, demandQps, timeZone: spec.timeZone });

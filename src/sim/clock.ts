@@ -5,7 +5,8 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  sleep(ms: number): Promise<void>;
+  /** Resolves after this time, or as soon as `awake` aborts. */
+  sleep(ms: number, awake?: AbortSignal): Promise<void>;
   /** Runs `tick` at this period until the returned function is called. */
   every(periodMs: number, tick: () => void): () => void;
   close(): void;
@@ -18,14 +19,19 @@ export class RealClock implements Clock {
     return Date.now();
   }
 
-  sleep(ms: number): Promise<void> {
-    if (ms <= 0) return Promise.resolve();
+  sleep(ms: number, awake?: AbortSignal): Promise<void> {
+    if (ms <= 0 || awake?.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const end = (): void => {
+        clearTimeout(timer);
         this.#timers.delete(timer);
+        awake?.removeEventListener('abort', end);
         resolve();
-      }, ms);
+      };
+      // A timer cannot wait longer than 2^31 ms; nothing here lasts 24 days.
+      const timer = setTimeout(end, Math.min(ms, 2 ** 31 - 1));
       this.#timers.add(timer);
+      awake?.addEventListener('abort', end);
     });
   }
 
@@ -66,10 +72,17 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
-  sleep(ms: number): Promise<void> {
-    if (ms <= 0) return Promise.resolve();
+  sleep(ms: number, awake?: AbortSignal): Promise<void> {
+    if (ms <= 0 || awake?.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#alarms.push({ at: this.#now + ms, order: this.#order++, background: false, ring: resolve });
+      const end = (): void => {
+        this.#alarms = this.#alarms.filter((other) => other !== alarm);
+        awake?.removeEventListener('abort', end);
+        resolve();
+      };
+      const alarm: Alarm = { at: this.#now + ms, order: this.#order++, background: false, ring: end };
+      this.#alarms.push(alarm);
+      awake?.addEventListener('abort', end);
       this.#jumpSoon();
     });
   }

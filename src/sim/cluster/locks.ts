@@ -74,20 +74,20 @@ export class Locks {
       return;
     }
     this.#waiting.set(name, queue);
-    const turn: { granted: boolean } = { granted: false };
+    const turn = new AbortController();
     let waiter: Waiter | undefined;
     const granted = new Promise<void>((resolve) => {
       waiter = {
         exclusive,
         grant: () => {
-          turn.granted = true;
+          turn.abort();
           resolve();
         },
       };
       queue.push(waiter);
     });
-    await Promise.race([granted, this.#clock.sleep(waitMs)]);
-    if (turn.granted) return;
+    await Promise.race([granted, this.#clock.sleep(waitMs, turn.signal)]);
+    if (turn.signal.aborted) return;
     queue.splice(queue.indexOf(waiter!), 1);
     this.#serve(name);
     throw failed(timeout);

@@ -10,7 +10,8 @@ export type Task = {
   running: boolean;
   exit: string | undefined;
   endtime: number | undefined;
-  readonly interrupted: { now: boolean };
+  /** Aborts when the worker is told to stop, or dies. */
+  readonly interrupted: AbortController;
   readonly ended: Promise<void>;
 };
 
@@ -62,7 +63,7 @@ export class Tasks {
       running: true,
       exit: undefined,
       endtime: undefined,
-      interrupted: { now: false },
+      interrupted: new AbortController(),
       ended: new Promise((resolve) => {
         end = resolve;
       }),
@@ -84,9 +85,9 @@ export class Tasks {
         task.log.push(`WARN: ${line}`);
       },
       takes: async (ms) => {
-        await this.#clock.sleep(ms);
+        await this.#clock.sleep(ms, task.interrupted.signal);
         if (!task.running) throw new WorkerGone();
-        if (task.interrupted.now) throw new Error('received interrupt');
+        if (task.interrupted.signal.aborted) throw new Error('received interrupt');
       },
     };
     const planned = this.#failNext.findIndex((plan) => plan.type === task.of.type);
@@ -120,7 +121,7 @@ export class Tasks {
 
   /** SIGTERM: the worker ends at its next step. */
   stop(task: Task): void {
-    task.interrupted.now = true;
+    task.interrupted.abort();
   }
 
   /** As `stop`, for all running tasks of a node that fit. */
@@ -140,6 +141,7 @@ export class Tasks {
       task.running = false;
       task.exit = 'unexpected status';
       task.endtime = Math.floor(this.#clock.now() / 1000);
+      task.interrupted.abort();
     }
     return gone.length;
   }

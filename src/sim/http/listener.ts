@@ -203,10 +203,11 @@ export class NodeListener {
     late.catch((error: unknown) => {
       this.#cluster.log(`a stalled call ended ${error instanceof Error ? error.message : String(error)}`);
     });
+    const answered = new AbortController();
     const timeout = this.#cluster.clock
-      .sleep(this.#cluster.timing.proxyTimeoutMs)
+      .sleep(this.#cluster.timing.proxyTimeoutMs, answered.signal)
       .then(() => bare(596, 'Connection timed out'));
-    return Promise.race([late, timeout]);
+    return Promise.race([late, timeout]).finally(() => answered.abort());
   }
 
   /** Which node carries it out; goes there over the network, or fails as the proxy does. */

@@ -394,7 +394,8 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
     });
     const delay = args.number('background_delay');
     if (delay === undefined) return task.upid;
-    await Promise.race([task.ended, cluster.clock.sleep(delay * 1000)]);
+    const ended = new AbortController();
+    await Promise.race([task.ended.then(() => ended.abort()), cluster.clock.sleep(delay * 1000, ended.signal)]);
     if (task.running) return task.upid;
     if (task.exit !== 'OK' && !task.exit?.startsWith('WARNINGS:'))
       throw failed(`failed to update VM ${vmid}: ${task.exit ?? ''}`);

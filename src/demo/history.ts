@@ -8,6 +8,12 @@ import { demandAt } from './load.ts';
 
 /** Three weeks: enough for weekly patterns. */
 const historyMs = 21 * dayMs;
+/** Step, and how far back it is written: a day of minutes is what pages show. */
+const widths = [
+  [minuteMs, dayMs],
+  [5 * minuteMs, historyMs],
+  [hourMs, historyMs],
+] as const;
 const rowsPerInsert = 5_000;
 
 /**
@@ -16,13 +22,13 @@ const rowsPerInsert = 5_000;
  */
 export async function writeHistory(sql: Sql, fleet: readonly DemoVm[], now: EpochMs): Promise<void> {
   const tables = partitionedTables(defaultRetention).filter(
-    ({ table }) => table === 'demand_5m' || table === 'demand_1h',
+    ({ table }) => table.startsWith('demand_') && table !== 'demand_10s' && table !== 'demand_seen',
   );
   const days = Array.from({ length: historyMs / dayMs + 1 }, (_, day) => now - day * dayMs);
   await ensurePartitions(sql, tables, days);
-  for (const stepMs of [5 * minuteMs, hourMs]) {
+  for (const [stepMs, backMs] of widths) {
     const end = Math.floor(now / stepMs) * stepMs;
-    const starts = Array.from({ length: historyMs / stepMs }, (_, i) => end - historyMs + i * stepMs);
+    const starts = Array.from({ length: backMs / stepMs }, (_, i) => end - backMs + i * stepMs);
     await sql.query(
       `insert into demand_step_seen (step_ms, at, live_buckets)
        select $1, at, $2 from unnest($3::bigint[]) at on conflict do nothing`,

@@ -38,7 +38,7 @@ export function guardAccess(server: FastifyInstance, access: Access): void {
   server.addHook('onRequest', async (request, reply) => {
     const stranger = strangeHost(request, access) ?? strangeOrigin(request);
     if (stranger !== undefined) return refuse(reply, 403, stranger);
-    const need = request.routeOptions.config.need ?? 'viewer';
+    const need = request.routeOptions.config.need ?? (isPage(request) ? 'nobody' : 'viewer');
     const caller = callerOf(request, access);
     if (caller === undefined) {
       if (need === 'nobody') return undefined;
@@ -55,6 +55,12 @@ export function guardAccess(server: FastifyInstance, access: Access): void {
     request.log.warn({ actor: caller.actor, url: pathOf(request) }, `refused: needs ${need}`);
     return refuse(reply, 403, `this needs the role ${need}; your token is for ${caller.role}`);
   });
+}
+
+/** The dashboard's own files hold nothing secret, and its page is where a user is asked for the token. */
+function isPage(request: FastifyRequest): boolean {
+  const path = pathOf(request);
+  return (request.method === 'GET' || request.method === 'HEAD') && !path.startsWith('/api/') && path !== '/metrics';
 }
 
 /** `edge` stands beside the ladder: it delivers demand and reads nothing. */
@@ -88,8 +94,9 @@ function strangeHost(request: FastifyRequest, access: Access): string | undefine
 
 /** There is no reason for another origin's page to talk to us, and no CORS header will ever allow it. */
 function strangeOrigin(request: FastifyRequest): string | undefined {
-  const { origin, host } = request.headers;
-  if (request.headers['sec-fetch-site'] === 'cross-site' && request.headers['sec-fetch-mode'] !== 'navigate') {
+  const { origin, host, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = request.headers;
+  // A link to the dashboard may be followed from anywhere; a page on another port of localhost is another origin.
+  if ((site === 'cross-site' || site === 'same-site') && mode !== 'navigate') {
     return 'web pages of other origins may not use this API';
   }
   if (origin === undefined) return undefined;

@@ -38,6 +38,7 @@ export async function serveDashboard(server: ApiServer, webRoot: string | undefi
     await server.register(fastifyStatic, {
       root: webRoot,
       wildcard: false,
+      cacheControl: false,
       // The page holds no secret; what it reads asks for a token, and it asks its user for one.
       setHeaders: (reply, path) => {
         const named = /[\\/]assets[\\/]/.test(path);

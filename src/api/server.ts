@@ -1,5 +1,5 @@
 import fastifySwagger from '@fastify/swagger';
-import Fastify from 'fastify';
+import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyError } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
@@ -165,12 +165,14 @@ async function newServer({ log, tls }: ApiOptions, bodyLimit: number): Promise<A
   const common = {
     // pino's own shape; requests are counted by the metrics and not logged one by one.
     loggerInstance: log as unknown as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true as const,
     bodyLimit,
     requestTimeout: 30_000,
   };
   const server = tls === undefined ? Fastify(common) : Fastify({ ...common, https: tls });
+  // A form of another page can send text/plain without asking; here only JSON is a body.
+  server.removeContentTypeParser('text/plain');
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error: FastifyError, request, reply) => {

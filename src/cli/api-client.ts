@@ -91,7 +91,7 @@ function connectApi(terminal: Terminal, url: string): Api {
       const { status, body } = await api.ask<T>('GET', path);
       if (status === 200) return body;
       throw new Ending(
-        status === 404 ? exitCodes.usage : exitCodes.failure,
+        status === 404 || status === 400 ? exitCodes.usage : exitCodes.failure,
         messageOf(body) ?? `${path} answered ${status}`,
       );
     },
@@ -156,7 +156,7 @@ export function messageOf(body: unknown): string | undefined {
 }
 
 function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const cause = (error as { cause?: unknown }).cause ?? error;
   const { code, message } = cause as { code?: string; message?: string };
   return code ?? message ?? String(cause);
 }

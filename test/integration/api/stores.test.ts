@@ -9,7 +9,7 @@ import { createInventoryStore } from '../../../src/providers/postgres/inventory.
 import { createRegistry } from '../../../src/providers/postgres/registry.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { FreshDatabase, TestPostgres } from '../../support/postgres.ts';
-import { exampleView } from './example.ts';
+import { exampleView } from '../../support/example-view.ts';
 
 const text = readFileSync(new URL('../../../examples/inventory.yaml', import.meta.url), 'utf8');
 const inventory = parseInventory(text).inventory!;

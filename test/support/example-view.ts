@@ -1,4 +1,4 @@
-import type { HostedVmView } from '../../../src/domain/view.ts';
+import type { HostedVmView } from '../../src/domain/view.ts';
 
 /** A hosted VM that is served by its primary and has one hot shadow. */
 export function exampleView(id: string): HostedVmView {

@@ -1,11 +1,11 @@
-import type { EpochMs } from '../domain/time.ts';
 import type { Prober, ProbeTarget } from '../ports/prober.ts';
 import type { Clock } from './clock.ts';
+import { clearSight } from './detector.ts';
+import type { Sight } from './detector.ts';
 
 /** Something that is always there: a monitor that cannot see it is blind. */
 export type Canary = {
-  /** When the last good probe began; Infinity without any canary: then we always believe ourselves. */
-  readonly seenAt: () => EpochMs;
+  readonly sight: () => Sight;
   readonly blind: () => boolean;
 };
 
@@ -25,8 +25,12 @@ export function watchCanary(options: {
   readonly onChange: (blind: boolean) => void;
 }): Canary {
   const { targets, prober, clock, signal } = options;
-  if (targets.length === 0) return { seenAt: () => Infinity, blind: () => false };
-  const state: { seenAt: EpochMs; misses: number; blind: boolean } = { seenAt: -Infinity, misses: 0, blind: false };
+  if (targets.length === 0) return { sight: () => clearSight, blind: () => false };
+  const state: { sight: Sight; misses: number; blind: boolean } = {
+    sight: { at: -Infinity, latencyMs: 0 },
+    misses: 0,
+    blind: false,
+  };
 
   let callOff: () => void = () => undefined;
   signal.addEventListener('abort', () => callOff(), { once: true });
@@ -36,8 +40,10 @@ export function watchCanary(options: {
     callOff = clock.after(everyMs, () => void look());
     const results = await Promise.all(targets.map((target) => prober.probe(target, everyMs, signal)));
     if (signal.aborted) return;
-    if (results.some((result) => result.outcome === 'ok')) {
-      state.seenAt = Math.max(state.seenAt, at);
+    const good = results.filter((result) => result.outcome === 'ok');
+    if (good.length > 0) {
+      // Results of two rounds may arrive in the wrong order.
+      if (at > state.sight.at) state.sight = { at, latencyMs: Math.min(...good.map((result) => result.latencyMs)) };
       state.misses = 0;
     } else state.misses += 1;
     const blind = state.misses >= missesUntilBlind;
@@ -47,5 +53,5 @@ export function watchCanary(options: {
   }
 
   if (!signal.aborted) void look();
-  return { seenAt: () => state.seenAt, blind: () => state.blind };
+  return { sight: () => state.sight, blind: () => state.blind };
 }

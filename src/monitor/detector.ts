@@ -108,16 +108,28 @@ function nextFinding(state: DetectorState, recent: readonly Seen[], policy: Dete
   }
 }
 
+/** The last good probe of the canary: when it began, and how long it took. */
+export type Sight = { readonly at: EpochMs; readonly latencyMs: number };
+
+/** Whoever has no canary believes himself. */
+export const clearSight: Sight = { at: Infinity, latencyMs: 0 };
+
 /**
- * Takes one more probe into account. Pure.
- * @param canarySeenAt when the last good probe of the canary began. A failure is only believed when the canary was
- *   seen after the failing began: otherwise it may be us who are cut off.
+ * A failure is only believed when the canary was seen after the failing began, otherwise it may be us who are cut off;
+ * slowness only when the canary is quick, otherwise it may be us who are slow.
  */
-export function judge(state: DetectorState, policy: DetectorPolicy, seen: Seen, canarySeenAt: EpochMs): DetectorState {
+function believed(finding: Finding, policy: DetectorPolicy, sight: Sight): boolean {
+  if (finding.finding === 'failed') return sight.at >= finding.sinceMs;
+  if (finding.finding === 'overloaded') return sight.latencyMs <= policy.slow.ms * calmShare;
+  return true;
+}
+
+/** Takes one more probe into account. Pure. */
+export function judge(state: DetectorState, policy: DetectorPolicy, seen: Seen, sight: Sight): DetectorState {
   const recent = [...state.recent, seen].sort((a, b) => a.at - b.at).slice(-longestMemory(policy));
   const next = nextFinding(state, recent, policy);
   if (next === undefined || next.finding === state.finding) return { ...state, recent };
-  if (next.finding === 'failed' && canarySeenAt < next.sinceMs) return { ...state, recent };
+  if (!believed(next, policy, sight)) return { ...state, recent };
   return { ...next, recent, before: next.finding };
 }
 

@@ -71,7 +71,7 @@ export function monitorShard(options: ShardOptions): Promise<void> {
       vantage,
       prober,
       clock,
-      canarySeenAt: canary.seenAt,
+      sight: () => canary.sight(),
       onFinding: (finding) => {
         const said = canary.blind()
           ? { finding: 'unknown' as const, sinceMs: clock.now(), evidence: blindText }

@@ -1,8 +1,7 @@
-import type { EpochMs } from '../domain/time.ts';
 import type { Prober } from '../ports/prober.ts';
 import type { Clock } from './clock.ts';
 import { judge, policyOf, unknownSince, worst } from './detector.ts';
-import type { DetectorState, Finding } from './detector.ts';
+import type { DetectorState, Finding, Sight } from './detector.ts';
 import type { MonitoredInstance } from './monitored.ts';
 
 export type Watch = {
@@ -35,7 +34,7 @@ export function watchInstance(
     readonly vantage: string;
     readonly prober: Prober;
     readonly clock: Clock;
-    readonly canarySeenAt: () => EpochMs;
+    readonly sight: () => Sight;
     /** Called after every probe with the finding of all checks together. */
     readonly onFinding: (finding: Finding) => void;
   },
@@ -70,8 +69,8 @@ export function watchInstance(
       void prober.probe(target, timeoutMs, stop.signal).then((result) => {
         callOff();
         if (stop.signal.aborted || begun !== generation) return;
-        if (result.outcome === 'silent' && result.latencyMs > timeoutMs + stalledMs) return;
-        states[i] = judge(states[i]!, policy, { at, ...result }, options.canarySeenAt());
+        if (result.latencyMs > timeoutMs + stalledMs) return;
+        states[i] = judge(states[i]!, policy, { at, ...result }, options.sight());
         if (result.outcome === 'silent' && at === newestAt) hurry(at + check.intervalMs * nextWhenSilent - clock.now());
         options.onFinding(worst(states));
       });

@@ -7,7 +7,7 @@ import { addressData, recordType } from './record.ts';
 export type DnstapTarget = { readonly host: string; readonly port: number } | { readonly unix: string };
 
 /** One answer as dnstap's AUTH_RESPONSE tells it. */
-export type AnswerSent = {
+type AnswerSent = {
   readonly client: { readonly address: string; readonly port: number };
   readonly server: { readonly address: string; readonly port: number };
   readonly tcp: boolean;
@@ -65,7 +65,7 @@ const block = (field: number, value: Buffer): Buffer =>
   Buffer.concat([Buffer.from([...varint((field << 3) | 2), ...varint(value.length)]), value]);
 
 /** dnstap.proto: Dnstap{identity=1, message=14, type=15}, Message{type=1 ... response_message=14}. */
-export function dnstapFrame(identity: Buffer, answer: AnswerSent): Buffer {
+function dnstapFrame(identity: Buffer, answer: AnswerSent): Buffer {
   const v4 = isIPv4(answer.client.address);
   const address = (text: string): Buffer => addressData(v4 ? recordType.A : recordType.AAAA, text);
   const message = Buffer.concat([

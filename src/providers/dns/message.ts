@@ -4,7 +4,7 @@ import type { ResourceRecord } from './record.ts';
 
 export const opcode = { QUERY: 0, UPDATE: 5 } as const;
 
-export const rcodeNames = [
+const rcodeNames = [
   'NOERROR',
   'FORMERR',
   'SERVFAIL',
@@ -28,7 +28,7 @@ export function rcodeNumber(name: RcodeName): number {
   return rcodeNames.indexOf(name);
 }
 
-export type Question = { readonly name: string; readonly type: number; readonly class: number };
+type Question = { readonly name: string; readonly type: number; readonly class: number };
 
 /**
  * One DNS message. In an UPDATE the sections are called zone, prerequisites, updates and additionals

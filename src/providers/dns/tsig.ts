@@ -27,10 +27,10 @@ export class TsigError extends Error {
   }
 }
 
-export const tsigErrorNumber = { BADSIG: 16, BADKEY: 17, BADTIME: 18 } as const;
+const tsigErrorNumber = { BADSIG: 16, BADKEY: 17, BADTIME: 18 } as const;
 
 /** RFC 8945 10 recommends 300 s. */
-export const fudgeSeconds = 300;
+const fudgeSeconds = 300;
 
 type Tsig = {
   readonly keyName: string;

@@ -6,7 +6,7 @@ import type { ResourceRecord } from './record.ts';
 type Rrset = { readonly ttl: number; readonly data: readonly Buffer[] };
 type Names = ReadonlyMap<string, ReadonlyMap<number, Rrset>>;
 
-export type Lookup = {
+type Lookup = {
   readonly rcode: RcodeName;
   readonly answers: readonly ResourceRecord[];
   /** The SOA when there is no answer: for how long its absence may be remembered. */

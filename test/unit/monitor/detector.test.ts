@@ -1,20 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { judge, policyOf, unknownSince, worst } from '../../../src/monitor/detector.ts';
+import { clearSight, judge, policyOf, unknownSince, worst } from '../../../src/monitor/detector.ts';
 import { everySecond } from './virtual-world.ts';
-import type { DetectorState, Seen } from '../../../src/monitor/detector.ts';
+import type { DetectorState, Seen, Sight } from '../../../src/monitor/detector.ts';
 
 const policy = policyOf(everySecond);
 
 /** One character per probe, a second apart: `.` good, `s` slow, `x` refused, `-` silent. */
-function after(text: string, options: { policy?: typeof policy; canarySeenAt?: number; from?: DetectorState } = {}) {
+function after(text: string, options: { policy?: typeof policy; sight?: Sight; from?: DetectorState } = {}) {
   const begun = options.from?.recent.at(-1)?.at ?? 0;
   return Array.from(text).reduce<DetectorState>(
     (state, char, i) => {
       const latencyMs = char === 's' ? 450 : char === '-' ? 1_000 : 3;
       const outcome = char === 'x' ? 'refused' : char === '-' ? 'silent' : 'ok';
       const seen: Seen = { at: begun + (i + 1) * 1_000, outcome, latencyMs, detail: `${outcome} on 10.0.0.1:80` };
-      return judge(state, options.policy ?? policy, seen, options.canarySeenAt ?? Infinity);
+      return judge(state, options.policy ?? policy, seen, options.sight ?? clearSight);
     },
     options.from ?? unknownSince(0),
   );
@@ -57,14 +57,19 @@ describe('the detector', () => {
   });
 
   test('does not believe a failure before it has seen its canary after the failing began', () => {
-    expect(after('..xxxx', { canarySeenAt: 2_999 }).finding).toBe('healthy');
-    expect(after('..xxxx', { canarySeenAt: 3_000 }).finding).toBe('failed');
+    expect(after('..xxxx', { sight: { at: 2_999, latencyMs: 1 } }).finding).toBe('healthy');
+    expect(after('..xxxx', { sight: { at: 3_000, latencyMs: 1 } }).finding).toBe('failed');
+  });
+
+  test('does not call an instance slow while its canary is slow too', () => {
+    expect(after('..sssss', { sight: { at: 0, latencyMs: 300 } }).finding).toBe('healthy');
+    expect(after('..sssss', { sight: { at: 0, latencyMs: 30 } }).finding).toBe('overloaded');
   });
 
   test('puts a late silent result before the faster one that was sent after it', () => {
     const state = after('..xx');
-    const later = judge(state, policy, { at: 6_000, outcome: 'ok', latencyMs: 2, detail: 'ok' }, Infinity);
-    const late = judge(later, policy, { at: 5_000, outcome: 'silent', latencyMs: 1_000, detail: 'late' }, Infinity);
+    const later = judge(state, policy, { at: 6_000, outcome: 'ok', latencyMs: 2, detail: 'ok' }, clearSight);
+    const late = judge(later, policy, { at: 5_000, outcome: 'silent', latencyMs: 1_000, detail: 'late' }, clearSight);
     expect(late.finding).toBe('healthy');
   });
 

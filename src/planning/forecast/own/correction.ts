@@ -53,12 +53,16 @@ export function correctionFeatures(
   return out;
 }
 
+/** Trained on weeks of history: where there is less than that, it is believed half. */
+const shortHistoryShare = 0.5;
+
 /** How much of each correction each quantile takes: p10 moves half with p50, p95 with the mean of its neighbours. */
 export function corrected(correction: Correction, input: CorrectionInput): number[] {
   const features = correctionFeatures(input);
-  const middle = boostedAt(correction.p50, features) * input.reference;
-  const upper = boostedAt(correction.p90, features) * input.reference;
-  const top = boostedAt(correction.p99, features) * input.reference;
+  const unit = input.reference * (input.shape.weeks > 0 ? 1 : shortHistoryShare);
+  const middle = boostedAt(correction.p50, features) * unit;
+  const upper = boostedAt(correction.p90, features) * unit;
+  const top = boostedAt(correction.p99, features) * unit;
   const moves = [middle / 2, middle, upper, (upper + top) / 2, top];
   return quantileLevels.map((_, level) => input.quantiles[level]! + moves[level]!);
 }

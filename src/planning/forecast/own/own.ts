@@ -6,7 +6,9 @@ import type { ForecastModel, ModelState, QuantileForecast, Unfit } from '../mode
 import { tidyQuantiles } from '../quantiles.ts';
 import { distribute, fitCombination } from './combination.ts';
 import type { Combination } from './combination.ts';
+import { corrected } from './correction.ts';
 import type { CorrectionInput } from './correction.ts';
+import { shippedCorrection } from './correction-trees.ts';
 import { firstOrigin, lagShape, rowWidth } from './lags.ts';
 import { between, fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
@@ -19,7 +21,12 @@ export type OwnOptions = {
   readonly utcOffsetMs?: number;
   /** Longest horizon that will be asked for, in steps; 72 at 5 minutes, 24 hourly. */
   readonly horizonSteps?: number;
+  /** False leaves out the pre-trained correction ("R1" alone), to measure what it adds. */
+  readonly correction?: boolean;
 };
+
+/** The correction was trained up to six hours ahead. */
+const correctedSteps = 72;
 
 /** Everything fitted; plain JSON. */
 type Body = {
@@ -114,7 +121,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
       const body = state.body as Body;
       const series = joined(body.kept, recent, firstOrigin(body.members.shape) + 12);
-      return predictFrom(body, series, horizonSteps, utcOffsetMs);
+      return predictFrom(body, series, horizonSteps, options);
     },
   };
 }
@@ -173,11 +180,14 @@ function* stepInputs(
   }
 }
 
-function predictFrom(body: Body, series: DemandSeries, horizonSteps: number, utcOffsetMs: number): QuantileForecast {
+function predictFrom(body: Body, series: DemandSeries, horizonSteps: number, options: OwnOptions): QuantileForecast {
+  const { utcOffsetMs = 0 } = options;
   const values = quantileLevels.map(() => new Array<number>(horizonSteps).fill(0));
   const steps = Array.from({ length: horizonSteps }, (_, step) => step + 1);
   for (const input of stepInputs(body, series, steps, utcOffsetMs)) {
-    const here = input.quantiles.map((root) => Math.max(0, root) ** 2);
+    const applies = options.correction !== false && input.perDay >= 96 && input.h <= correctedSteps;
+    const roots = applies ? corrected(shippedCorrection, input) : input.quantiles;
+    const here = roots.map((root) => Math.max(0, root) ** 2);
     tidyQuantiles(here, input.forecast ** 2).forEach((value, level) => (values[level]![input.h - 1] = value));
   }
   return { model: 'umbra', start: endOf(series), stepMs: body.stepMs, values };

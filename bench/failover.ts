@@ -21,7 +21,8 @@ import { startMonitor } from '../src/workers/monitor.ts';
 import type { Running } from '../src/workers/running.ts';
 import { startWorker } from '../src/workers/worker.ts';
 import { FakeWorld } from '../test/support/fake-world.ts';
-import { bundleWithFakes, eventually, specOf } from '../test/support/stage.ts';
+import { bundleWithFakes, eventually } from '../test/support/stage.ts';
+import { specOf } from '../test/support/spec-of.ts';
 import { obtainTemporalCli } from '../tools/temporal-server.mjs';
 
 const zone = 'bench.example';

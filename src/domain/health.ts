@@ -44,12 +44,16 @@ export type Verdict = {
  * Quorum over the newest report of every vantage point about one instance.
  * A majority of the *reporting* points decides, and at least `least` must report (two unless only one exists).
  * Proxmox knowing that the node is off or the guest is stopped is a full vote, never a veto:
- * a guest that runs may still not answer.
+ * a guest that runs may still not answer. A guest that itself says it has more to do than it can is alive:
+ * probes that find it silent are then votes for overload, and it must be helped, not fenced.
  */
 export function verdictOf(reports: readonly HealthReport[], least: number): Verdict {
-  const reporting = reports.filter(
-    (report) => report.to !== 'unknown' && !(report.kind !== 'probe' && report.to === 'healthy'),
-  );
+  const saysBusy = reports.some(({ kind, to }) => kind === 'heartbeat' && to === 'overloaded');
+  const reporting = reports
+    .filter((report) => report.to !== 'unknown' && !(report.kind !== 'probe' && report.to === 'healthy'))
+    .map((report) =>
+      saysBusy && report.kind === 'probe' && report.to === 'failed' ? { ...report, to: 'overloaded' as const } : report,
+    );
   const verdictFor = (finding: HealthFinding): Verdict => {
     const agreeing = reporting.filter((report) => report.to === finding);
     return {

@@ -25,6 +25,5 @@ export type Composition = {
 
 /** Loaded when it is asked for: `umbra list` should not wait for Temporal's native code. */
 export async function composition(): Promise<Composition> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return (await import(new URL(`../composition.${extension}`, import.meta.url).href)) as Composition;
+  return await import('../composition.ts');
 }

@@ -72,6 +72,27 @@ export function demandRoutes(server: ApiServer, context: ApiContext): void {
     async () => (await context.stores.demand.edges(context.clock())).map((edge) => ({ ...edge })),
   );
 
+  server.get(
+    '/api/v1/names',
+    {
+      config: { need: 'edge' },
+      schema: {
+        summary: 'Which names an edge counts, and for whom',
+        response: {
+          200: z.array(z.object({ hostedVmId: z.string(), names: z.array(z.string()), ttlSeconds: z.number() })),
+        },
+      },
+    },
+    async () => {
+      const current = await context.stores.inventory.current();
+      return (current?.inventory.hostedVms ?? []).map(({ id, names, ttlSeconds }) => ({
+        hostedVmId: id,
+        names: [...names],
+        ttlSeconds,
+      }));
+    },
+  );
+
   server.post(
     '/api/v1/demand',
     {

@@ -177,6 +177,14 @@ describe('reading', () => {
     }
   });
 
+  test('an edge asks which names it counts', async () => {
+    world = await startWorld();
+    await ask(world.api.url, '/api/v1/inventory', { body: { text } });
+    expect((await ask(world.api.url, '/api/v1/names')).json()).toEqual([
+      { hostedVmId: 'shop', names: ['shop.example.com', '*.shop.example.com'], ttlSeconds: 10 },
+    ]);
+  });
+
   test('a batch whose counts are not counts is refused, and nothing of it is written', async () => {
     world = await startWorld();
     const batch = { edge: 'pop1', epoch: 1, seq: -1, buckets: [], counts: [] };

@@ -22,10 +22,7 @@ describe('a sparkline', () => {
   });
 
   test('folds a long series into the width, and one value into its mean', () => {
-    expect(Array.from(sparkline(
-        Array.from({ length: 1000 }, (_, i) => i),
-        50,
-      ),
-    ]).toHaveLength(50);
+    const series = Array.from({ length: 1000 }, (_, i) => i);
+    expect(Array.from(sparkline(series, 50))).toHaveLength(50);
   });
 });

@@ -25,7 +25,7 @@ type RecordedTask = {
   readonly exitstatus?: string;
   readonly log?: readonly string[];
 };
-export type Step = {
+type Step = {
   readonly name: string;
   /** `none`, `raw` (the headers say), or whose token: `root-token` or a word of the other token. */
   readonly auth: string;
@@ -34,7 +34,7 @@ export type Step = {
   readonly response: Response;
   readonly task?: RecordedTask;
 };
-export type Miss = { readonly step: number; readonly name: string; readonly expected: unknown; readonly got: unknown };
+type Miss = { readonly step: number; readonly name: string; readonly expected: unknown; readonly got: unknown };
 export type Score = { readonly matched: number; readonly of: number; readonly missed: readonly Miss[] };
 
 /** Values no two runs share, and how they are recognised. */
@@ -52,7 +52,7 @@ const instants = new Set(['starttime', 'endtime', 'pid', 'pstart', 'snaptime', '
  * Replays recordings one by one and keeps the books of what stands for what: a task of the recording and ours are the
  * same from the first time they appear, one to one, wherever they appear again.
  */
-export class Replay {
+class Replay {
   readonly #sim: Simulator;
   readonly #ours = new Map<string, string>();
   readonly #theirs = new Map<string, string>();

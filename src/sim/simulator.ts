@@ -13,7 +13,6 @@ import { loadWorld, saveWorld } from './world/directory.ts';
 import type { World } from './world/world.ts';
 
 export { demoWorld } from './world/demo.ts';
-export { faultVerbs } from './faults/commands.ts';
 
 export type SimulatorOptions = {
   /** A folder (see `docs/simulator-differences.md`) or a world already read. */

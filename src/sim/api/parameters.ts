@@ -54,7 +54,7 @@ function typeRefusal(type: Parameter['type'], value: Value): string | undefined 
 const textOf = (value: Value): string => (typeof value === 'boolean' ? (value ? '1' : '0') : String(value));
 
 /** Type, then format, pattern, length, range, enumeration: the first of these that does not hold is the error. */
-export function checkValue(parameter: Parameter, value: Value | undefined, path: string, errors: Errors): void {
+function checkValue(parameter: Parameter, value: Value | undefined, path: string, errors: Errors): void {
   if (value === undefined) {
     if (!parameter.optional) add(errors, path, 'property is missing and it is not optional');
     return;
@@ -176,7 +176,7 @@ export const indexLimits: Readonly<Record<string, number>> = {
   virtiofs: 10,
 };
 
-export function checkValues(parameters: Parameters, values: Values, errors: Errors, path = ''): void {
+function checkValues(parameters: Parameters, values: Values, errors: Errors, path = ''): void {
   const at = (name: string): string => (path ? `${path}.${name}` : name);
   for (const name of Object.keys(parameters).sort()) {
     const parameter = parameters[name]!;

@@ -1,4 +1,4 @@
-import { startGuest } from '../api/handlers/power.ts';
+import { startGuest } from './start.ts';
 import { failed } from '../api/refusal.ts';
 import type { Clock } from '../clock.ts';
 import { Machines } from '../guests/machine.ts';
@@ -72,6 +72,11 @@ export class Cluster {
 
   requireNode(node: string): void {
     if (!this.world.nodes.has(node)) throw failed(`no such cluster node '${node}'`);
+  }
+
+  /** Whether anything in the cluster has this id. */
+  hasId(vmid: number): boolean {
+    return this.world.guests.has(vmid) || this.world.containers.has(vmid);
   }
 
   guestOn(node: string, vmid: number): WorldGuest | undefined {

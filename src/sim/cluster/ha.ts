@@ -1,6 +1,6 @@
 import type { Cluster } from './cluster.ts';
 import { failed } from '../api/refusal.ts';
-import { startGuest } from '../api/handlers/power.ts';
+import { startGuest } from './start.ts';
 
 /** What the manager knows of one resource. */
 type Service = {

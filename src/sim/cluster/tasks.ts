@@ -152,7 +152,7 @@ export class Tasks {
 }
 
 /** An error as a worker would print it: parameter errors are listed below their message. */
-export function describe(error: unknown): string {
+function describe(error: unknown): string {
   if (!(error instanceof Refusal) || !error.errors) return error instanceof Error ? error.message : String(error);
   const rows = Object.entries(error.errors).map(([key, text]) => `${key}: ${text}`);
   return [error.message, ...rows].join('\n');

@@ -99,11 +99,11 @@ const bytesOf = (options: Readonly<Record<string, string>>): number =>
   Number(/(?:current=)?(\d+)/.exec(options['memory'] ?? '512')?.[1]) * 2 ** 20;
 
 /** Never more than the node has, unless `vcpus` says so. */
-export const coresOf = (options: Readonly<Record<string, string>>, ofNode: number): number =>
+const coresOf = (options: Readonly<Record<string, string>>, ofNode: number): number =>
   Number(options['vcpus'] ?? Math.min(ofNode, Number(options['sockets'] ?? 1) * Number(options['cores'] ?? 1)));
 
 /** The size of the first disk of the boot order, as noted in the configuration; 0 when there is no order. */
-export function bootDiskBytes(options: Readonly<Record<string, string>>): number {
+function bootDiskBytes(options: Readonly<Record<string, string>>): number {
   const order = /order=([^,]*)/.exec(options['boot'] ?? '')?.[1]?.split(';') ?? [options['bootdisk'] ?? ''];
   for (const slot of order.filter(isDriveSlot)) {
     const drive = options[slot] === undefined ? undefined : parseDrive(slot, options[slot]);

@@ -2,7 +2,7 @@ import type { Options } from '../world/guest-config.ts';
 import type { Clock } from '../clock.ts';
 
 /** What can be wrong with a guest while QEMU runs happily. */
-export type Trouble = 'none' | 'hang' | 'drop' | 'overload' | 'lose-disk';
+type Trouble = 'none' | 'hang' | 'drop' | 'overload' | 'lose-disk';
 
 /** Requests a guest answers, and how many it could. */
 export type Load = { readonly qps: number; readonly capacityQps: number };

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import type { ServerResponse } from 'node:http';
 
-export const jsonType = 'application/json;charset=UTF-8';
+const jsonType = 'application/json;charset=UTF-8';
 
 /** An answer before it is bytes. Without a content type it has no body to speak of. */
 export type Reply = {

@@ -15,7 +15,7 @@ export type DemoOptions = {
 };
 
 /** What Umbra's role needs on a cluster, in PVE 9's words. */
-export const umbraPrivileges: readonly string[] = [
+const umbraPrivileges: readonly string[] = [
   ...['VM.Allocate', 'VM.Clone', 'VM.Audit', 'VM.PowerMgmt', 'VM.Migrate', 'VM.Snapshot', 'VM.GuestAgent.Audit'],
   ...['Disk', 'CPU', 'Memory', 'Network', 'Options', 'Cloudinit', 'HWType', 'CDROM'].map((of) => `VM.Config.${of}`),
   ...[

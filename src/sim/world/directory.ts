@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { without } from '../without.ts';
 import { formatGuestConfig, parseGuestConfig } from './guest-config.ts';
+import type { GuestConfig } from './guest-config.ts';
 import { emptyWorld, releases, usualNode, usualStorageBytes } from './world.ts';
 import type { HaState, Release, World, WorldStorage } from './world.ts';
 
@@ -27,11 +28,11 @@ export async function loadWorld(folder: string): Promise<World> {
       cpus: cpus ? Number(cpus) : usualNode.cpus,
       memoryBytes: gib ? Number(gib) * 2 ** 30 : usualNode.memoryBytes,
     });
-    for (const file of await readdir(join(folder, 'nodes', node, 'qemu-server')).catch(() => [])) {
-      const vmid = Number(/^(\d+)\.conf$/.exec(file)?.[1] ?? Number.NaN);
-      if (Number.isNaN(vmid)) continue;
-      const config = parseGuestConfig(await read(`nodes/${node}/qemu-server/${file}`));
+    for (const [vmid, config] of await readConfigs(join(folder, 'nodes', node, 'qemu-server'))) {
       world.guests.set(vmid, { vmid, node, config, running: running.has(vmid) });
+    }
+    for (const [vmid, config] of await readConfigs(join(folder, 'nodes', node, 'lxc'))) {
+      world.containers.set(vmid, { node, config });
     }
   }
   const release = (await read('version')).trim() || '9.2';
@@ -53,6 +54,16 @@ export async function loadWorld(folder: string): Promise<World> {
     if (at > 0) world.datacenter[line.slice(0, at)] = line.slice(at + 1).trim();
   }
   return world;
+}
+
+/** Every `<vmid>.conf` of a folder that may not be there. */
+async function readConfigs(folder: string): Promise<[number, GuestConfig][]> {
+  const files = (await readdir(folder).catch(() => [])).filter((file) => /^\d+\.conf$/.test(file));
+  return Promise.all(
+    files.map(async (file): Promise<[number, GuestConfig]> => {
+      return [parseInt(file, 10), parseGuestConfig(await readFile(join(folder, file), 'utf8'))];
+    }),
+  );
 }
 
 const lines = (text: string): string[] =>
@@ -160,6 +171,9 @@ export async function saveWorld(world: World, folder: string): Promise<void> {
   }
   for (const guest of world.guests.values()) {
     await write(`nodes/${guest.node}/qemu-server/${guest.vmid}.conf`, formatGuestConfig(guest.config));
+  }
+  for (const [vmid, container] of world.containers) {
+    await write(`nodes/${container.node}/lxc/${vmid}.conf`, formatGuestConfig(container.config));
   }
   await write('version', `${world.release}\n`);
   await write(

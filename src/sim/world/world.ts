@@ -4,7 +4,7 @@ import type { GuestConfig } from './guest-config.ts';
 export const releases = ['8.4', '9.1', '9.2'] as const;
 export type Release = (typeof releases)[number];
 
-export type WorldNode = { readonly name: string; on: boolean; readonly cpus: number; readonly memoryBytes: number };
+type WorldNode = { readonly name: string; on: boolean; readonly cpus: number; readonly memoryBytes: number };
 
 export type WorldGuest = { readonly vmid: number; node: string; config: GuestConfig; running: boolean };
 
@@ -19,9 +19,9 @@ export type WorldStorage = {
 /** A volume. On a storage that is not shared it lives on one node only. */
 export type WorldVolume = { readonly storage: string; readonly name: string; readonly node: string; bytes: number };
 
-export type WorldUser = { readonly id: string; enabled: boolean; expire: number };
-export type WorldToken = { readonly id: string; expire: number; privsep: boolean; secret: string };
-export type WorldAcl = {
+type WorldUser = { readonly id: string; enabled: boolean; expire: number };
+type WorldToken = { readonly id: string; expire: number; privsep: boolean; secret: string };
+type WorldAcl = {
   readonly path: string;
   readonly propagate: boolean;
   /** User ids, token ids, or `@group`. */
@@ -46,6 +46,8 @@ export type World = {
   release: Release;
   nodes: Map<string, WorldNode>;
   guests: Map<number, WorldGuest>;
+  /** Containers are listed and hold their ids; nothing else can be done with them. */
+  containers: Map<number, { readonly node: string; readonly config: GuestConfig }>;
   storages: Map<string, WorldStorage>;
   volumes: WorldVolume[];
   users: Map<string, WorldUser>;
@@ -66,7 +68,7 @@ export const usualNode = { cpus: 2, memoryBytes: 64 * gibibyte };
 export const usualStorageBytes = 2048 * gibibyte;
 
 /** Proxmox has this storage even when `storage.cfg` does not name it. */
-export const builtInStorage: WorldStorage = {
+const builtInStorage: WorldStorage = {
   id: 'local',
   type: 'dir',
   options: { path: '/var/lib/vz', content: 'backup,images,vztmpl,rootdir,iso,snippets' },
@@ -77,6 +79,7 @@ export const emptyWorld = (): World => ({
   release: '9.2',
   nodes: new Map(),
   guests: new Map(),
+  containers: new Map(),
   storages: new Map([['local', builtInStorage]]),
   volumes: [],
   users: new Map([['root@pam', { id: 'root@pam', enabled: true, expire: 0 }]]),

@@ -234,7 +234,7 @@ async function cloneGuest(call: Call, newid: number, plan: Plan, worker: Worker)
   const guest: WorldGuest = { vmid: newid, node, config: emptyConfig(), running: false };
   guest.config.current = { lock: 'clone', description: 'qmclone temporary file' };
   const made: WorldVolume[] = [];
-  if (cluster.world.guests.has(newid)) {
+  if (cluster.hasId(newid)) {
     throw failed(`close (rename) atomic file '/etc/pve/nodes/${node}/qemu-server/${newid}.conf' failed: File exists`);
   }
   cluster.world.guests.set(newid, guest);

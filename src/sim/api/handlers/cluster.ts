@@ -16,7 +16,7 @@ export const versionOf = (release: Release): unknown => versions[release];
 function nextFreeId(call: Call): number {
   const [, lower, upper] = /lower=(\d+)(?:.*upper=(\d+))?/.exec(call.cluster.world.datacenter['next-id'] ?? '') ?? [];
   for (let id = Number(lower ?? 100); id < Number(upper ?? 1_000_000); id += 1) {
-    if (!call.cluster.world.guests.has(id)) return id;
+    if (!call.cluster.hasId(id)) return id;
   }
   throw failed('unable to get any free VMID in range');
 }
@@ -41,6 +41,19 @@ function guestRows(call: Call): object[] {
       ...(tags === undefined || tags === '' ? {} : { tags }),
       ...(ha === undefined ? {} : { hastate: cluster.ha.stateOf(`vm:${guest.vmid}`) }),
       ...(sample === undefined ? {} : { ...sample, template: sample.template ? 1 : 0, disk: 0 }),
+    });
+  }
+  for (const [vmid, { node, config }] of cluster.world.containers) {
+    if (!has(cluster.world, who, `/vms/${vmid}`, 'VM.Audit')) continue;
+    const { lock, tags } = config.current;
+    rows.push({
+      id: `lxc/${vmid}`,
+      type: 'lxc',
+      vmid,
+      node,
+      status: 'unknown',
+      ...(lock === undefined ? {} : { lock }),
+      ...(tags === undefined ? {} : { tags }),
     });
   }
   return rows;
@@ -139,7 +152,7 @@ export const clusterHandlers: Readonly<Record<string, Handler>> = {
   'GET /cluster/nextid': (call) => {
     const asked = call.args.number('vmid');
     if (asked === undefined) return String(nextFreeId(call));
-    if (call.cluster.world.guests.has(asked)) throw badParameter({ vmid: `VM ${asked} already exists` });
+    if (call.cluster.hasId(asked)) throw badParameter({ vmid: `VM ${asked} already exists` });
     return String(asked);
   },
   'GET /cluster/status': ({ cluster, node: here }) => [

@@ -2,10 +2,12 @@ import { check } from '../../access/permissions.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { agentEnabled, disksOf } from '../../cluster/drive.ts';
 import type { Worker } from '../../cluster/tasks.ts';
+import { without } from '../../without.ts';
 import { badParameter, failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
 import { applyPending } from '../../cluster/pending.ts';
+import { startGuest } from '../../cluster/start.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
 
@@ -13,51 +15,6 @@ const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
 export function refuseSkiplock(call: Call): void {
   if (call.args.flag('skiplock') && call.who.id !== 'root@pam') {
     throw badParameter({ skiplock: 'Only root may use this option.' });
-  }
-}
-
-/** Starts QEMU: pending changes become current, the cloud-init image is made anew, a saved state is restored. */
-export async function startGuest(cluster: Cluster, node: string, vmid: number, worker: Worker): Promise<void> {
-  await cluster.locks.guest(node, vmid, 10_000, async () => {
-    const guest = cluster.load(node, vmid);
-    const { current } = guest.config;
-    if (current['template'] === '1') throw failed("you can't start a vm if it's a template");
-    const suspended = current['lock'] === 'suspended';
-    if (!suspended) cluster.requireUnlocked(guest);
-    if (cluster.machines.get(vmid)) throw failed(`VM ${vmid} already running`);
-    applyPending(cluster, guest);
-    for (const drive of disksOf(guest.config.current)) {
-      cluster.volumes.activeStorage(drive.file.split(':')[0]!, node);
-      if (!cluster.volumes.find(drive.file, node)) throw failed(`volume '${drive.file}' does not exist`);
-    }
-    requireMemory(cluster, node, vmid);
-    await worker.takes(cluster.timing.startMs);
-    if (suspended) {
-      worker.log('Resuming suspended VM');
-      const state = guest.config.current['vmstate'];
-      const volume = state === undefined ? undefined : cluster.volumes.find(state, node);
-      if (volume) cluster.volumes.free(volume);
-      for (const key of ['lock', 'vmstate', 'runningmachine', 'runningcpu']) {
-        guest.config.current = Object.fromEntries(
-          Object.entries(guest.config.current).filter(([name]) => name !== key),
-        );
-      }
-    }
-    cluster.machines.start(vmid, node, guest.config.current, suspended ? 0 : cluster.timing.bootMs);
-    guest.running = true;
-  });
-}
-
-/** Room is what the node has, less what its running guests were promised. */
-function requireMemory(cluster: Cluster, node: string, vmid: number): void {
-  const promised = (id: number): number =>
-    Number(/(\d+)/.exec(cluster.world.guests.get(id)?.config.current['memory'] ?? '512')?.[1]) * 2 ** 20;
-  const taken = cluster.machines.all
-    .filter((machine) => machine.node === node)
-    .reduce((sum, machine) => sum + promised(machine.vmid), 2 * 2 ** 30);
-  const total = cluster.world.nodes.get(node)?.memoryBytes ?? 0;
-  if (taken + promised(vmid) > total * 1.5) {
-    throw failed(`start failed: QEMU exited with code 1\ncannot set up guest memory 'pc.ram': Cannot allocate memory`);
   }
 }
 
@@ -151,7 +108,7 @@ async function suspendToDisk(call: Call, vmid: number, storageId: string, worker
       worker.log(`State logical volume '${storageId}:${name}' created`);
       await worker.takes((bytes / cluster.timing.copyBytesPerSecond) * 1000);
     } catch (error) {
-      guest.config.current = Object.fromEntries(Object.entries(guest.config.current).filter(([key]) => key !== 'lock'));
+      guest.config.current = without(guest.config.current, 'lock');
       throw error;
     }
     cluster.halt(vmid);

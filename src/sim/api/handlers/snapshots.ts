@@ -6,7 +6,7 @@ import { failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
 import { show } from './config.ts';
-import { startGuest } from './power.ts';
+import { startGuest } from '../../cluster/start.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
 

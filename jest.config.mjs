@@ -21,14 +21,15 @@ const shared = {
 
 export default {
   maxWorkers: 2,
+  // Real servers on a busy machine: a test waits for conditions, and this only ends what will never come true.
+  // Jest takes it here only, not in a project.
+  testTimeout: 60_000,
   reporters: ['default', '<rootDir>/tools/closing-line.mjs'],
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     {
       ...shared,
       displayName: 'integration',
-      // Real servers on a busy machine: a test waits for conditions, and this only ends what will never come true.
-      testTimeout: 60_000,
       testMatch: ['<rootDir>/test/{integration,e2e,replay,scenarios}/**/*.test.ts'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',

@@ -1,0 +1,5 @@
+export declare function faintTexts(least: number): string[];
+export declare function sideways(): number;
+export declare function nothingIsBeingRead(): boolean;
+export declare function firstRowIs(name: string): boolean;
+export declare function focusedName(): string;

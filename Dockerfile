@@ -29,7 +29,8 @@ ENTRYPOINT ["simulator"]
 
 FROM debian:bookworm-slim AS name-server
 RUN apt-get update && apt-get install -y --no-install-recommends bind9 bind9-dnsutils && rm -rf /var/lib/apt/lists/*
-COPY docker/named.conf docker/vm.example.zone /etc/umbra-dns/
+RUN mkdir -p /var/lib/umbra-dns /run/dnstap && chown bind:bind /var/lib/umbra-dns /run/dnstap
+COPY docker/named.conf docker/umbra.example.zone /etc/umbra-dns/
 COPY docker/name-server.sh /usr/local/bin/name-server
 USER bind
 ENTRYPOINT ["name-server"]

@@ -105,11 +105,7 @@ export const taskList = z.array(
   z.object({ upid: text, type: text, id: text.optional(), status: text.optional(), endtime: number.optional() }),
 );
 
-export const permissions = z.record(z.string(), z.record(z.string(), flagNumber()));
-
-function flagNumber() {
-  return z.coerce.number();
-}
+export const permissions = z.record(z.string(), z.record(z.string(), number));
 
 export const pending = z.array(
   z.object({ key: text, value: z.unknown().optional(), pending: z.unknown().optional(), delete: number.optional() }),
@@ -131,7 +127,7 @@ export const freezeStatus = z.object({ result: z.string() }).or(z.string());
 
 export const nextId = z.coerce.string();
 
-export const nodeVersion = version;
+export const storageStatus = z.object({ active: flag.optional(), enabled: flag.optional() });
 
 export const storageContent = z.array(
   z.object({ volid: text, vmid: number.optional(), size: number.optional(), content: text.optional() }),

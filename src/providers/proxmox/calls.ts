@@ -194,6 +194,14 @@ export class Calls {
     );
   }
 
+  async storageStatus(node: string, storage: string) {
+    return checked(
+      answers.storageStatus,
+      'storage status',
+      await this.#api.nodes.$(node).storage.$(storage).status.$get(),
+    );
+  }
+
   #guest(node: string, vmid: number) {
     return this.#api.nodes.$(node).qemu.$(vmid);
   }

@@ -19,6 +19,7 @@ export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): 
     const found = await observed(work, ref.vmid);
     if (found === undefined) {
       work.lastNode.delete(ref.vmid);
+      await requireNoDisks(work, ref);
       return;
     }
     const { view } = found;
@@ -28,6 +29,7 @@ export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): 
       await ensureConfig(work, ref.vmid, (config) =>
         config['protection'] === '1' ? { set: { protection: 0 } } : undefined,
       );
+      await requireStorages(work, view);
       // Volumes of this VMID that no configuration names can only be ours in our own range.
       const upid = await work.calls.destroy(view.node, ref.vmid, inRange(ref.vmid, work.spec.vmids));
       const target = `VM ${ref.vmid} on ${view.node}`;
@@ -38,6 +40,46 @@ export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): 
     }
     // A VMID is only to be seen as gone after a look, never because a call said so.
     work.lastNode.delete(ref.vmid);
+  }
+}
+
+/**
+ * Proxmox deletes a guest even when its disks cannot be freed, and then nobody names them any more. So nothing is
+ * deleted while a storage of the guest is away.
+ */
+async function requireStorages(work: Work, view: GuestView): Promise<void> {
+  for (const storage of view.storages) {
+    // The cluster's list may be seconds old: the node itself is asked.
+    const status = await work.calls.storageStatus(view.node, storage);
+    if (status.active !== false) continue;
+    throw new ProxmoxError({
+      operation: 'delete',
+      target: `VM ${view.ref.vmid} on ${view.node}`,
+      failureClass: 'capacity',
+      message: `storage ${storage} is away: its disk could not be freed and would be left over`,
+    });
+  }
+}
+
+/** After a clone or a deletion that went half-way Proxmox may keep volumes no guest names. They are not left unsaid. */
+async function requireNoDisks(work: Work, ref: GuestRef): Promise<void> {
+  if (!inRange(ref.vmid, work.spec.vmids)) return;
+  const rows = (await work.calls.resources()).filter((row) => row.type === 'storage' && row.status === 'available');
+  const images = rows.filter((row) => (row.content ?? '').split(',').includes('images'));
+  // A shared storage shows the same everywhere: it is asked once.
+  const places = new Map(images.map((row) => [row.shared === true ? row.storage : row.id, row]));
+  for (const { node = '', storage = '' } of places.values()) {
+    const left = (await work.calls.storageContent(node, storage, ref.vmid)).filter((one) => one.vmid === ref.vmid);
+    if (left.length === 0) continue;
+    const volumes = left.map((one) => one.volid);
+    throw new ProxmoxError({
+      operation: 'delete',
+      target: `VM ${ref.vmid}`,
+      failureClass: 'permanent',
+      message:
+        `the guest is gone and its volumes are not: ${volumes.join(', ')}. Umbra's token may not free them; ` +
+        `on ${node}: ${volumes.map((one) => `pvesm free ${one}`).join(' && ')}`,
+    });
   }
 }
 

@@ -4,7 +4,7 @@ import { eventually, quietly } from '../../support/stage.ts';
 import { devServer } from '../../support/temporal.ts';
 import type { Lab } from '../proxmox/lab.ts';
 import { openLab } from '../proxmox/lab.ts';
-import { Rig } from './rig.ts';
+import { Fleet } from './fleet.ts';
 
 jest.setTimeout(120_000);
 quietly();
@@ -59,15 +59,16 @@ describe('thirty clones asked for at once on one storage', () => {
 
   test('through the cluster workflow all succeed, none twice, nothing left over', async () => {
     const lab = await openLab({ sim: { timing: { allocateBlockMs } } });
-    const rig = new Rig(env, lab);
+    const fleet = new Fleet(env);
     try {
-      await rig.start();
+      await fleet.work();
+      await fleet.open('lab', lab);
       const ids = Array.from({ length: shadows }, (_, n) => n + 1);
-      await Promise.all(ids.map((n) => rig.shadow('shop', n)));
-      const instances = await eventually(
+      await Promise.all(ids.map((n) => fleet.shadow('lab', 'shop', n)));
+      const instances = await fleet.until(
         'thirty warm shadows',
         async () => {
-          const all = await Promise.all(ids.map((n) => rig.instance(`shop/${n}`)));
+          const all = await Promise.all(ids.map((n) => fleet.instance(`shop/${n}`)));
           const failed = all.find((one) => one.state.kind === 'failed');
           if (failed !== undefined) throw new Error(JSON.stringify(failed));
           return all.every((one) => one.state.kind === 'warm') && all;
@@ -77,7 +78,7 @@ describe('thirty clones asked for at once on one storage', () => {
 
       const made = [...lab.sim.cluster.world.guests.values()].filter((one) => one.vmid > 9000);
       const tasks = await cloneTasks(lab);
-      const ledger = await rig.ledger();
+      const ledger = await fleet.ledger('lab');
       expect(new Set(instances.map((one) => one.vmid)).size).toBe(shadows);
       expect(new Set(instances.map((one) => one.address)).size).toBe(shadows);
       expect(made.map((one) => one.vmid).sort()).toEqual(instances.map((one) => one.vmid).sort());
@@ -92,13 +93,13 @@ describe('thirty clones asked for at once on one storage', () => {
       );
       expect(ledger.clones).toMatchObject({ waiting: 0, running: 0 });
 
-      await Promise.all(ids.map((n) => rig.wish(`shop/${n}`, { kind: 'deleted' })));
-      await eventually('no lease is left', async () => (await rig.ledger()).leases.length === 0, 60_000);
+      await Promise.all(ids.map((n) => fleet.wish(`shop/${n}`, { kind: 'deleted' })));
+      await fleet.until('no lease is left', async () => (await fleet.ledger('lab')).leases.length === 0, 60_000);
       expect([...lab.sim.cluster.world.guests.values()].filter((one) => one.vmid > 9000)).toEqual([]);
       expect(lab.sim.cluster.world.volumes.filter((one) => /vm-90(?!00)\d\d-/.test(one.name))).toEqual([]);
-      expect((await rig.ledger()).quarantine).toHaveLength(shadows);
+      expect((await fleet.ledger('lab')).quarantine).toHaveLength(shadows);
     } finally {
-      await rig.clear();
+      await fleet.stop();
       await lab.close();
     }
   });

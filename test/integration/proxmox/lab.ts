@@ -21,6 +21,8 @@ export type LabOptions = {
   readonly change?: (world: ReturnType<typeof demoWorld>['world']) => void;
   readonly endpoints?: (sim: Simulator) => readonly string[];
   readonly names?: readonly string[];
+  /** Of the cluster; `lab` unless told. */
+  readonly name?: string;
 };
 
 export async function openLab(options: LabOptions = {}): Promise<Lab> {
@@ -53,7 +55,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const note = (_facts: object, text: string): void => void logged.push(text);
   const hypervisor = proxmoxHypervisor({
     cluster: {
-      name: 'lab',
+      name: options.name ?? 'lab',
       endpoints: options.endpoints?.(sim) ?? [sim.url],
       vmids,
       pool: 'umbra',

@@ -1,7 +1,7 @@
 import { isDriveSlot } from '../cluster/drive.ts';
 import { failed } from '../api/refusal.ts';
 import type { World } from '../world/world.ts';
-import { check, checkAny } from './permissions.ts';
+import { check, checkAny, has } from './permissions.ts';
 import type { Identity } from './permissions.ts';
 
 const needs: Record<string, readonly string[]> = {
@@ -36,9 +36,17 @@ const cloudInit = new Set([
  * Refuses options somebody may not change. Disks, serial ports and tags are looked at elsewhere, by their value; what no
  * privilege covers (`args`, `hookscript`, `lock`...) is for root in person, and a token is not root.
  */
-export function requireOptionRights(world: World, who: Identity, vmid: number, options: readonly string[]): void {
+export function requireOptionRights(
+  world: World,
+  who: Identity,
+  vmid: number,
+  options: readonly string[],
+  pool?: string,
+): void {
   if (who.id === 'root@pam') return;
-  const path = `/vms/${vmid}`;
+  // A guest that is made in a pool has the pool's rights before it is a member.
+  const path = (privilege: string): string =>
+    pool !== undefined && has(world, who, `/pool/${pool}`, privilege) ? `/pool/${pool}` : `/vms/${vmid}`;
   for (const option of options) {
     if (
       isDriveSlot(option) ||
@@ -49,11 +57,11 @@ export function requireOptionRights(world: World, who: Identity, vmid: number, o
       continue;
     const privilege = /^numa\d+$/.test(option) ? 'VM.Config.CPU' : needOf.get(option);
     if (privilege !== undefined) {
-      check(world, who, path, [privilege]);
+      check(world, who, path(privilege), [privilege]);
       if (option === 'startup') check(world, who, '/', ['Sys.Modify']);
-    } else if (/^net\d+$/.test(option)) check(world, who, path, ['VM.Config.Network']);
+    } else if (/^net\d+$/.test(option)) check(world, who, path('VM.Config.Network'), ['VM.Config.Network']);
     else if (cloudInit.has(option) || /^ipconfig\d+$/.test(option)) {
-      checkAny(world, who, path, ['VM.Config.Cloudinit', 'VM.Config.Network']);
+      checkAny(world, who, path('VM.Config.Cloudinit'), ['VM.Config.Cloudinit', 'VM.Config.Network']);
     } else throw failed(`only root can set '${option}' config`);
   }
 }

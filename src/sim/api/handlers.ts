@@ -3,6 +3,7 @@ import { agentHandlers } from './handlers/agent.ts';
 import { cloneHandlers } from './handlers/clone.ts';
 import { clusterHandlers } from './handlers/cluster.ts';
 import { configHandlers } from './handlers/config.ts';
+import { createHandlers } from './handlers/create.ts';
 import { destroyHandlers } from './handlers/destroy.ts';
 import { diskHandlers } from './handlers/disks.ts';
 import { haHandlers } from './handlers/ha.ts';
@@ -22,6 +23,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...cloneHandlers,
   ...clusterHandlers,
   ...configHandlers,
+  ...createHandlers,
   ...destroyHandlers,
   ...diskHandlers,
   ...haHandlers,

@@ -111,6 +111,14 @@ const clusterRows: Operation[] = [
     byDaemon,
   ),
   row('DELETE /cluster/ha/resources/{sid}', on('/', 'Sys.Console'), { sid, purge: since9(flag) }, byDaemon),
+  ...['migrate', 'relocate'].map((verb) =>
+    row(
+      `POST /cluster/ha/resources/{sid}/${verb}`,
+      on('/', 'Sys.Console'),
+      { sid, node: must(like('pve-node')) },
+      byDaemon,
+    ),
+  ),
   row('GET /access/permissions', anybody, {
     path: text,
     userid: pattern('[^\\s:/]+@[A-Za-z][A-Za-z0-9.\\-_]+(?:![A-Za-z][A-Za-z0-9.\\-_]+)?'),
@@ -229,6 +237,25 @@ const migration: Parameters = {
 };
 
 const guestRows: Operation[] = [
+  row(
+    'POST /nodes/{node}/qemu',
+    anybody,
+    {
+      ...ofGuest,
+      ...guestOptions,
+      pool,
+      storage,
+      start: flag,
+      unique: needs('archive', flag),
+      force: needs('archive', flag),
+      archive: atMost(255),
+      bwlimit: whole(0),
+      'live-restore': flag,
+      'ha-managed': since9(flag),
+      'import-working-storage': storage,
+    },
+    byDaemonAtNode,
+  ),
   row(`GET ${guest}`, anybody, ofGuest, atNode),
   row(
     `DELETE ${guest}`,
@@ -456,6 +483,7 @@ const agentRows: Operation[] = [
     { ...ofGuest, command: must(oneOf(...agentCommands)) },
     byDaemonAtNode,
   ),
+  row(`GET ${guest}/agent`, anybody, ofGuest, atNode),
   row(`POST ${guest}/agent/ping`, agentAudit, ofGuest, byDaemonAtNode),
   row(
     `POST ${guest}/agent/fsfreeze-status`,

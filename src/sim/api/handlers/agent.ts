@@ -110,6 +110,7 @@ const agent = '/nodes/{node}/qemu/{vmid}/agent';
 const readable = ['get-fsinfo', 'get-host-name', 'get-osinfo', 'get-time', 'info', 'network-get-interfaces'];
 
 export const agentHandlers: Readonly<Record<string, Handler>> = {
+  [`GET ${agent}`]: () => Object.keys(commands).map((name) => ({ name })),
   [`POST ${agent}`]: (call) => run(call, call.args.need('command')),
   [`POST ${agent}/ping`]: (call) => run(call, 'ping'),
   [`POST ${agent}/fsfreeze-status`]: (call) => run(call, 'fsfreeze-status'),

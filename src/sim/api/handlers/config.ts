@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { check } from '../../access/permissions.ts';
+import { check, has } from '../../access/permissions.ts';
 import { requireBridges, requireOptionRights } from '../../access/option-rights.ts';
 import { formatCard, formatDrive, isDriveSlot, parseCard, parseDrive } from '../../cluster/drive.ts';
 import { newMac, newUuid } from '../../cluster/identity.ts';
@@ -186,7 +186,7 @@ function requireKeys(encoded: string): void {
 }
 
 /** Cards get an address, drives their canonical shape, before anything is written. */
-function complete(call: Call, set: Options): void {
+export function complete(call: Call, set: Options): void {
   for (const [key, value] of Object.entries(set)) {
     if (isDriveSlot(key)) {
       const drive = parseDrive(key, value);
@@ -204,19 +204,21 @@ function complete(call: Call, set: Options): void {
   }
 }
 
-function requireRights(call: Call, update: Update): void {
+export function requireRights(call: Call, update: Pick<Update, 'set' | 'deletions'>, pool?: string): void {
   const { cluster, who } = call;
   const vmid = vmidOf(call);
-  requireOptionRights(cluster.world, who, vmid, update.deletions);
-  requireOptionRights(cluster.world, who, vmid, Object.keys(update.set));
+  requireOptionRights(cluster.world, who, vmid, update.deletions, pool);
+  requireOptionRights(cluster.world, who, vmid, Object.keys(update.set), pool);
+  const holder =
+    pool !== undefined && has(cluster.world, who, `/pool/${pool}`, 'VM.Config.Disk') ? `/pool/${pool}` : `/vms/${vmid}`;
   for (const [key, value] of Object.entries(update.set)) {
     if (isDriveSlot(key)) {
       const drive = parseDrive(key, value)!;
       if (drive.options['media'] === 'cdrom') {
-        check(cluster.world, who, `/vms/${vmid}`, ['VM.Config.CDROM']);
+        check(cluster.world, who, holder, ['VM.Config.CDROM']);
         continue;
       }
-      check(cluster.world, who, `/vms/${vmid}`, ['VM.Config.Disk']);
+      check(cluster.world, who, holder, ['VM.Config.Disk']);
       const storage = drive.file.split(':')[0]!;
       if (drive.file.startsWith('/')) throw failed('Only root can pass arbitrary filesystem paths.');
       cluster.volumes.enabledStorage(storage, call.node);
@@ -235,7 +237,7 @@ function requireRights(call: Call, update: Update): void {
 }
 
 /** `tank:8` makes an 8 GiB disk, `tank:cloudinit` the image cloud-init reads. */
-async function makeDisk(
+export async function makeDisk(
   call: Call,
   guest: WorldGuest,
   key: string,

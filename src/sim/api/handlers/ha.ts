@@ -87,6 +87,17 @@ function update(call: Call): null {
   return null;
 }
 
+/** Asks the manager to bring a resource to another node; that it is asked is all the answer says. */
+function move(call: Call): object | null {
+  const { cluster, args } = call;
+  const sid = sidOf(call);
+  const node = args.need('node');
+  if (!cluster.world.ha.has(sid)) throw failed(`no such resource '${sid}'`);
+  cluster.requireNode(node);
+  cluster.ha.requestMove(sid, node);
+  return cluster.world.release === '8.4' ? null : { sid, 'requested-node': node };
+}
+
 function current(call: Call): object[] {
   const { cluster, node } = call;
   const { ha, world } = cluster;
@@ -191,6 +202,8 @@ export const haHandlers: Readonly<Record<string, Handler>> = {
   },
   [`POST ${resources}`]: create,
   [`PUT ${resources}/{sid}`]: update,
+  [`POST ${resources}/{sid}/migrate`]: move,
+  [`POST ${resources}/{sid}/relocate`]: move,
   [`DELETE ${resources}/{sid}`]: (call) => {
     const { cluster } = call;
     const sid = sidOf(call);

@@ -21,7 +21,7 @@ export const searchAttributeTypes = {
 
 type Name = keyof typeof searchAttributeTypes;
 /** Instants as numbers of milliseconds; null removes. */
-export type SearchAttributeValues = { readonly [N in Name]?: string | number | boolean | null };
+export type SearchAttributeValues = Readonly<Partial<Record<Name, string | number | boolean | null>>>;
 
 export type SearchAttributeChange =
   | { key: { name: string; type: 'KEYWORD' }; value: string | null }

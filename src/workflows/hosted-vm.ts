@@ -65,13 +65,15 @@ async function take(story: Story, step: Exclude<Step, { kind: 'end' }>): Promise
     case 'adopt':
       return adopt(story);
     case 'obey':
-      return obey(story, step.order);
+      obey(story, step.order);
+      return;
     case 'switch':
       return carryOut(story, step.phase, step.move);
     case 'look-again':
       return lookAgain(story, step.trouble);
     case 'recovered':
-      return become(story, withRecovery(story.state, Date.now()));
+      become(story, withRecovery(story.state, Date.now()));
+      return;
     case 'look-before-promotion':
       return lookBeforePromotion(story, step.phase);
     case 'promote':
@@ -79,17 +81,22 @@ async function take(story: Story, step: Exclude<Step, { kind: 'end' }>): Promise
     case 'tell':
       return tellInstances(story);
     case 'match-plan':
-      return become(story, withStandby(story.state, Date.now()));
+      become(story, withStandby(story.state, Date.now()));
+      return;
     case 'narrow':
-      return become(story, beginMove(story.state, step.order, Date.now()));
+      become(story, beginMove(story.state, step.order, Date.now()));
+      return;
     case 'ask-tokens':
       return askTokens(story);
     case 'fence':
-      return fenceBeside(story, step.instance.id);
+      fenceBeside(story, step.instance.id);
+      return;
     case 'evaluate':
-      return evaluateBeside(story);
+      evaluateBeside(story);
+      return;
     case 'reconcile':
-      return reconcileBeside(story);
+      reconcileBeside(story);
+      return;
     case 'let-go':
       return letGo(story);
     case 'wait':
@@ -217,5 +224,5 @@ function mayContinue(story: Story, { continueAfterEvents = Infinity }: HostedVmI
   const { continueAsNewSuggested, historyLength } = workflowInfo();
   if (historyLength > longestHistory) return story.busy.size === 0;
   if (!continueAsNewSuggested && historyLength < continueAfterEvents) return false;
-  return story.busy.size === 0 && isQuiet(story.state);
+  return story.busy.size === 0 && !story.answersDue && isQuiet(story.state);
 }

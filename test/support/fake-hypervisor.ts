@@ -164,7 +164,7 @@ export class FakeHypervisor implements Hypervisor {
       change(guest);
       return Promise.resolve(this.viewOf(guest));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

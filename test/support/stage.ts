@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { expect } from '@jest/globals';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
@@ -10,6 +14,7 @@ import type { HealthFinding, HealthReport, VantageKind } from '../../src/domain/
 import type { HostedVmState } from '../../src/domain/hosted-vm.ts';
 import type { HostedVmInput } from '../../src/domain/hosted-vm/messages.ts';
 import type { InstanceId } from '../../src/domain/instance.ts';
+import { shadowVmWorkflowId } from '../../src/domain/instance.ts';
 import type { HostedVmSpec } from '../../src/domain/policy.ts';
 import type { HostedVmView } from '../../src/domain/view.ts';
 import type { Running } from '../../src/workers/running.ts';
@@ -43,36 +48,6 @@ export async function eventually<T>(
     if (Date.now() > until) throw new Error(`waited ${withinMs} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-export function specOf(id: string, changes: Partial<HostedVmSpec> = {}): HostedVmSpec {
-  return {
-    id,
-    names: [`${id}.example.test`],
-    zone: 'example.test',
-    ttlSeconds: 5,
-    primary: { cluster: 'main', vmid: 101, address: '10.0.0.11' },
-    capacityQps: 100,
-    storageClass: 'stateless',
-    checks: [{ kind: 'http', port: 80, path: '/', intervalMs: 1000, timeoutMs: 1000, failures: 3 }],
-    events: [],
-    timeZone: 'UTC',
-    ...changes,
-    policy: {
-      mode: 'act',
-      riskThreshold: 0.5,
-      volumeThreshold: { share: 0.8, quantile: 0.9 },
-      tiers: [0.5, 1, 2],
-      warmth: 'hot',
-      minShadows: 1,
-      maxShadows: 3,
-      probationMs: 86_400_000,
-      keepDiskMs: 7 * 86_400_000,
-      minDwellMs: 600_000,
-      blockMs: 1_800_000,
-      ...changes.policy,
-    },
-  };
 }
 
 /** One hosted VM on a fake world, with real workflows, workers and server. */
@@ -126,6 +101,7 @@ export class Stage {
     const { workflow } = this.env.client;
     const { instances } = await this.state().catch(() => ({ instances: [] }));
     const ids = instances.map(({ id }) => `shadow-vm/${id}`);
+    if (process.env['UMBRA_RECORD_HISTORIES'] !== undefined) await this.record(instances.map(({ id }) => id));
     for (const id of [hostedVmWorkflowId(this.spec.id), clusterWorkflowId('main'), ...ids]) {
       await workflow
         .getHandle(id)
@@ -133,6 +109,18 @@ export class Stage {
         .catch(() => undefined);
     }
     await this.stopWork();
+  }
+
+  /** Keeps what has just been lived through, for replay against the code of later days. */
+  private async record(instances: readonly InstanceId[]): Promise<void> {
+    const situation = (expect.getState().currentTestName ?? this.spec.id).replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase();
+    const recorded: Record<string, unknown> = {};
+    for (const id of [hostedVmWorkflowId(this.spec.id), ...instances.map(shadowVmWorkflowId)]) {
+      const history = await this.env.client.workflow.getHandle(id).fetchHistory();
+      recorded[id] = JSON.parse(historyToJSON(history));
+    }
+    const file = new URL(`../histories/${situation.slice(0, 80)}.json.gz`, import.meta.url);
+    writeFileSync(file, gzipSync(JSON.stringify(recorded)));
   }
 
   state(): Promise<HostedVmState> {

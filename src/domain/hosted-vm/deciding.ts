@@ -130,7 +130,7 @@ export function askHuman(state: HostedVmState, reason: Reason, to: readonly Inst
   const backTo = state.phase.kind === 'needs-human' ? (state.phase.backTo ?? guardedSince(now)) : settled(state.phase);
   const action = to.some((id) => state.serving.includes(id)) ? 'share' : 'failover';
   const known = state.phase.kind === 'needs-human' ? state.phase.proposal : undefined;
-  const same = known !== undefined && known.action === action && known.to.join() === to.join();
+  const same = known?.action === action && known.to.join() === to.join();
   if (state.phase.kind === 'needs-human' && state.phase.reason.code === reason.code && (same || to.length === 0)) {
     // Asked already: the numbers may have moved, the question has not.
     return state;

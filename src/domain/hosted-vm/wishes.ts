@@ -12,7 +12,7 @@ export function wishesToTell(state: HostedVmState): { readonly id: InstanceId; r
     const goal = goalFor(state, instance) ?? told?.goal;
     if (goal === undefined) return [];
     const paused = state.paused !== null;
-    if (told !== undefined && told.paused === paused && sameGoal(told.goal, goal)) return [];
+    if (told?.paused === paused && sameGoal(told.goal, goal)) return [];
     return [{ id: instance.id, wish: { goal, paused, reason: reasonFor(state, instance, goal) } }];
   });
 }

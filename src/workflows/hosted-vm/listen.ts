@@ -64,20 +64,20 @@ export function listen(story: Story): void {
   setHandler(explainQuery, () => explain(story.state, Date.now()));
   setHandler(viewQuery, () => viewOf(story.state, Date.now()));
   setHandler(applySpec, (change) => takeSpec(story, change), {
-    validator: (change) => insist(refusalOfSpec(story.state, change)),
+    validator: (change: SpecChange) => insist(refusalOfSpec(story.state, change)),
   });
   for (const command of Object.keys(allowedIn) as Command[]) listenFor(story, command);
 }
 
-function listenFor<C extends Command>(story: Story, command: C): void {
-  setHandler(commandUpdate(command), (asked: CommandArguments[C]) => takeCommand(story, command, asked), {
-    validator: (asked: CommandArguments[C]) => {
+function listenFor(story: Story, command: Command): void {
+  setHandler(commandUpdate(command), (asked: CommandArguments[Command]) => takeCommand(story, command, asked), {
+    validator: (asked: CommandArguments[Command]) => {
       if (!isRepeat(story.state, asked.requestId)) insist(refusalFor(story.state, command, asked));
     },
   });
 }
 
-function takeCommand<C extends Command>(story: Story, command: C, asked: CommandArguments[C]): Accepted {
+function takeCommand(story: Story, command: Command, asked: CommandArguments[Command]): Accepted {
   const order = { command, at: Date.now(), with: asked } as AskedCommand;
   if (isRepeat(story.state, asked.requestId)) return { kind: 'accepted', text: 'accepted before under the same id' };
   become(story, { ...story.state, asked: [...story.state.asked, order] });

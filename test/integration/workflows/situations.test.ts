@@ -3,7 +3,8 @@ import { WorkflowUpdateFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Explanation } from '../../../src/domain/view.ts';
 import type { HostedVmSpec, Policy } from '../../../src/domain/policy.ts';
-import { eventually, quietly, specOf, Stage } from '../../support/stage.ts';
+import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { specOf } from '../../support/spec-of.ts';
 import { devServer } from '../../support/temporal.ts';
 
 jest.setTimeout(60_000);
@@ -187,6 +188,7 @@ describe('a hosted VM in trouble', () => {
   test('a shadow that fails during probation is followed by another, and probation starts anew', async () => {
     await open('shop', { policy: { blockMs: 0 } });
     stage.world.wanted = [shadow(1, 2)];
+    await stage.handle.signal('demandChanged', { at: 0, qps: 40, code: 'more', text: 'two are wanted' });
     await stage.until(
       'two shadows',
       ({ instances }) => instances.filter(({ state }) => state.kind === 'warm').length === 2,

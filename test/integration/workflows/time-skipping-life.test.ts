@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { eventually, quietly, specOf, Stage } from '../../support/stage.ts';
+import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { specOf } from '../../support/spec-of.ts';
 import { describeTimeSkipping, timeSkippingServer } from '../../support/temporal.ts';
 
 jest.setTimeout(120_000);

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { eventually, quietly, specOf, Stage } from '../../support/stage.ts';
+import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { specOf } from '../../support/spec-of.ts';
 import { devServer } from '../../support/temporal.ts';
 
 jest.setTimeout(60_000);

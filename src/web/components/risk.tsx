@@ -19,25 +19,28 @@ export function RiskCell({ risk }: { readonly risk: Risk | undefined }) {
 export function RiskParts({ risk }: { readonly risk: Risk }) {
   const parts = [...risk.parts].sort((a, b) => b.points - a.points);
   return (
-    <table class="parts narrow">
-      <caption>
+    <>
+      <p>
         Risk <strong>{formatRisk(risk.score)}</strong> of 100, {riskBand(risk.score)}: the probability of needing a
-        shadow before one could be made{risk.calibrated ? '' : ' (not calibrated yet: too few outcomes)'}
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">Points</th>
-          <th scope="col">Because</th>
-        </tr>
-      </thead>
-      <tbody>
-        {parts.map((part) => (
-          <tr key={part.code}>
-            <td class="number">{part.points.toFixed(part.points < 10 ? 1 : 0)}</td>
-            <td>{part.text}</td>
+        shadow before one could be made{risk.calibrated ? '' : ' (not calibrated yet: too few outcomes)'}.
+      </p>
+      <table class="narrow">
+        <caption class="for-readers">Parts of the risk, largest first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Points</th>
+            <th scope="col">Because</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {parts.map((part) => (
+            <tr key={part.code}>
+              <td class="number">{part.points.toFixed(part.points < 10 ? 1 : 0)}</td>
+              <td>{part.text}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   );
 }

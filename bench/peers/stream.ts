@@ -48,7 +48,7 @@ export function stamp(stream: Stream, from: number, to: number, atMs: number): v
       bytes[at + k] = (rest % 128) + (k < 4 ? 128 : 0);
       rest = Math.floor(rest / 128);
     }
-    bytes.writeUInt32LE(nanoseconds, nanosecondsAt[i]!);
+    bytes.writeUInt32LE(nanoseconds, nanosecondsAt[i]);
   }
 }
 

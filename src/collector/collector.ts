@@ -209,7 +209,11 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     await (checkpoints.running ?? checkpoint());
   };
 
-  const moment = { bucket: Math.floor(startedAt / bucketMs), keepSourcesAt: performance.now() + keepSourcesMs, lookedAt: -1 };
+  const moment = {
+    bucket: Math.floor(startedAt / bucketMs),
+    keepSourcesAt: performance.now() + keepSourcesMs,
+    lookedAt: -1,
+  };
   const tick = (): void => {
     const now = clock();
     const bucket = Math.floor(now / bucketMs);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { chmod, readFile, stat, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { TlsOptions } from 'node:tls';
 
@@ -126,7 +126,7 @@ async function bound(
   const address = server.address();
   return typeof address === 'string' || address === null
     ? { host: place, port: 0 }
-    : { host: (address as AddressInfo).address, port: address.port };
+    : { host: address.address, port: address.port };
 }
 
 /** A socket file that a killed collector left behind; one that still answers belongs to somebody. */

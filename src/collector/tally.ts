@@ -172,7 +172,10 @@ export class Tally {
   /** Counts one frame: `bytes[start..end)`. */
   frame(bytes: Buffer, start: number, end: number): void {
     const scanner = this.scanner;
-    if (!scanner.scan(bytes, start, end)) return this.#undecodable();
+    if (!scanner.scan(bytes, start, end)) {
+      this.#undecodable();
+      return;
+    }
     let seconds = scanner.responseSeconds;
     let nanoseconds = scanner.responseNanoseconds;
     if (seconds === 0) {
@@ -193,16 +196,25 @@ export class Tally {
     }
     const message = scanner.responseMessageStart;
     const messageEnd = scanner.responseMessageEnd;
-    if (messageEnd - message < headerBytes + 5) return this.#brokenIn(bucket);
+    if (messageEnd - message < headerBytes + 5) {
+      this.#brokenIn(bucket);
+      return;
+    }
     const flags = bytes[message + 2]!;
-    if ((flags & 0x80) === 0) return this.#brokenIn(bucket);
+    if ((flags & 0x80) === 0) {
+      this.#brokenIn(bucket);
+      return;
+    }
     if ((flags & 0x78) !== 0 || bytes[message + 4] !== 0 || bytes[message + 5] !== 1) {
       this.totals.otherKinds += 1;
       return;
     }
     const nameAt = message + headerBytes;
     const questionAt = nameEnd(bytes, nameAt, messageEnd);
-    if (questionAt < 0 || messageEnd - questionAt < 4) return this.#brokenIn(bucket);
+    if (questionAt < 0 || messageEnd - questionAt < 4) {
+      this.#brokenIn(bucket);
+      return;
+    }
     const slot = this.#names.find(bytes, nameAt, questionAt);
     if (slot < 0) {
       this.totals.unknownNames += 1;

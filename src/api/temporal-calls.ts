@@ -12,6 +12,7 @@ import { applySpecUpdate, hostedVmQueries, workflowTypes } from '../domain/hoste
 import type { SpecChange } from '../domain/hosted-vm/messages.ts';
 import type { ClusterSpec } from '../domain/inventory.ts';
 import { refuse } from '../domain/reason.ts';
+import type { Refusal } from '../domain/reason.ts';
 import type { Explanation } from '../domain/view.ts';
 
 /** An answer takes tens of milliseconds; a person who waits longer than this wants to know why. */
@@ -62,7 +63,7 @@ export function workflowCalls(client: Client): WorkflowCalls {
           updateId: `${applySpecUpdate}-${revision}`,
           startWorkflowOperation: start,
         });
-      });
+      }).catch(inItsWords);
     },
     applyCluster: (spec) => {
       const start = new WithStartWorkflowOperation('cluster', {
@@ -74,7 +75,7 @@ export function workflowCalls(client: Client): WorkflowCalls {
       });
       return bounded(`apply cluster ${spec.name}`, async () => {
         await client.workflow.executeUpdateWithStart('applyCluster', { args: [spec], startWorkflowOperation: start });
-      });
+      }).catch(inItsWords);
     },
     ledger: (cluster) =>
       bounded(`ledger of ${cluster}`, () => client.workflow.getHandle(clusterWorkflowId(cluster)).query('ledger')),
@@ -83,11 +84,22 @@ export function workflowCalls(client: Client): WorkflowCalls {
 
 /** A validator's no is an answer, not an error. */
 function refusalOr(error: unknown): CommandResult {
-  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-  if (!(cause instanceof ApplicationFailure) || cause.type !== 'Refused') throw error;
-  const detail = cause.details?.[0] as Partial<CommandResult & { code: string; text: string }> | undefined;
+  const cause = causeOf(error);
+  const detail = cause?.details?.[0] as Partial<Refusal> | undefined;
   if (detail?.kind === 'refused' && detail.reason !== undefined) return { kind: 'refused', reason: detail.reason };
-  return refuse(detail?.code ?? 'refused', detail?.text ?? cause.message);
+  if (cause?.type === 'Refused') return refuse('refused', cause.message);
+  throw error;
+}
+
+/** What the workflow said, without the SDK's frame around it. */
+function inItsWords(error: unknown): never {
+  const cause = causeOf(error);
+  throw cause === undefined ? error : new Error(cause.message, { cause: error });
+}
+
+function causeOf(error: unknown): ApplicationFailure | undefined {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  return cause instanceof ApplicationFailure ? cause : undefined;
 }
 
 function translate(error: unknown, what: string): never {

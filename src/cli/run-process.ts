@@ -22,6 +22,7 @@ export async function runUntilEnd(terminal: Terminal, start: () => Promise<Runni
     throw new Ending(exitCodes.failure, error instanceof Error ? error.message : String(error), { cause: error });
   }
   if (!interrupted.aborted) await Promise.race([asked, running.ended ?? asked]);
+  if (interrupted.aborted) terminal.err('Stopping ...\n');
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), mostClosingMs);

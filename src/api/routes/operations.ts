@@ -40,9 +40,9 @@ export function operationsRoutes(server: ApiServer, context: ApiContext, status:
     if (context.capacity !== undefined) return await context.capacity();
     const current = await stores.inventory.current();
     const clusters = await Promise.all(
-      (current?.inventory.clusters ?? []).map(async ({ name, budget }) => {
+      (current?.inventory.clusters ?? []).map(async ({ name }) => {
         const ledger = (await context.calls.ledger(name)) as object;
-        return { name, budget, ...ledger };
+        return { name, ...ledger };
       }),
     );
     return { clusters };

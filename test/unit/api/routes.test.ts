@@ -30,17 +30,27 @@ describe('commands', () => {
     expect(args['requestId']).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test('a refusal is an answer with status 409 and the reason', async () => {
+  test('a refusal is an answer with status 409 and the reason, in the workflow’s own words', async () => {
     world = await startWorld();
+    const reason = { code: 'paused', text: 'this hosted VM is paused: resume it first' };
+    const refused = { kind: 'refused', reason } as const;
+    const failure = ApplicationFailure.create({
+      type: 'paused',
+      message: reason.text,
+      nonRetryable: true,
+      details: [refused],
+    });
     world.answer = () => {
-      throw new WorkflowUpdateFailedError(
-        'refused',
-        ApplicationFailure.nonRetryable('it is paused: resume it first', 'Refused'),
-      );
+      throw new WorkflowUpdateFailedError('Workflow Update failed', failure);
     };
     const reply = await ask(world.api.url, `${path}/failover`, { body: {} });
-    expect(reply.status).toBe(409);
-    expect(reply.json()).toMatchObject({ kind: 'refused', reason: { text: 'it is paused: resume it first' } });
+    expect([reply.status, reply.json()]).toEqual([409, refused]);
+    const applied = await ask(world.api.url, '/api/v1/inventory', { body: { text } });
+    expect(applied.json<{ pending: object[] }>().pending[1]).toEqual({
+      what: 'hostedVm',
+      id: 'shop',
+      why: reason.text,
+    });
   });
 
   test('an unknown hosted VM is named with what was probably meant', async () => {

@@ -166,6 +166,43 @@ describe('a cluster in virtual time', () => {
     });
   });
 
+  test('a guest is created with new disks, moved to another storage, made a template and cloned from', async () => {
+    const made = await done(sim, 'POST', '/nodes/pve1/qemu', {
+      vmid: 800,
+      name: 'fresh',
+      memory: 512,
+      scsi0: 'tank:2',
+      ide2: 'tank:cloudinit',
+      net0: 'virtio,bridge=vmbr0',
+    });
+    expect(made).toBe('OK');
+    const guest = '/nodes/pve1/qemu/800';
+    expect((await ask(sim, 'GET', `${guest}/config`)).data).toMatchObject({
+      boot: 'order=scsi0;ide2;net0',
+      scsi0: 'tank:vm-800-disk-0,size=2G',
+      ide2: 'tank:vm-800-cloudinit,media=cdrom',
+      net0: expect.stringMatching(/^virtio=BC:24:11:(?:[0-9A-F]{2}:){2}[0-9A-F]{2},bridge=vmbr0$/),
+    });
+    expect(await ask(sim, 'POST', '/nodes/pve1/qemu', { vmid: 800 })).toMatchObject({
+      reason: "unable to create VM 800 - VM 800 already exists on node 'pve1'",
+    });
+    expect(await ask(sim, 'POST', `${guest}/move_disk`, { disk: 'scsi0', storage: 'tank' })).toMatchObject({
+      reason: "you can't move to the same storage with same format",
+    });
+    expect(
+      await done(sim, 'POST', `${guest}/move_disk`, { disk: 'scsi0', storage: 'local', format: 'qcow2', delete: 1 }),
+    ).toBe('OK');
+    expect(await done(sim, 'POST', `${guest}/template`)).toBe('OK');
+    expect(await done(sim, 'POST', `${guest}/clone`, { newid: 801 })).toBe('OK');
+    expect((await ask(sim, 'GET', '/nodes/pve1/qemu/801/config')).data).toMatchObject({
+      name: 'Copy-of-VM-fresh',
+      scsi0: 'local:800/base-800-disk-0.qcow2/801/vm-801-disk-0.qcow2,size=2G',
+    });
+    expect(await done(sim, 'DELETE', guest)).toBe(
+      "base volume 'local:800/base-800-disk-0.qcow2' is still in use by linked cloned",
+    );
+  });
+
   test('what cannot be freed is left with a warning, and the guest is gone', async () => {
     sim.cluster.halt(101);
     await sim.fault('storage tank off');

@@ -203,7 +203,9 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
     if (!toDisk) {
       return fork(call, 'qmpause', String(vmid), (worker) =>
         cluster.locks.guest(node, vmid, 10_000, async () => {
-          cluster.requireUnlocked(cluster.load(node, vmid));
+          const guest = cluster.load(node, vmid);
+          // A backup does not mind a guest that stands still.
+          if (guest.config.current['lock'] !== 'backup') cluster.requireUnlocked(guest);
           await worker.takes(50);
           const machine = cluster.machines.get(vmid);
           if (!machine) throw failed(`VM ${vmid} not running`);

@@ -111,10 +111,10 @@ function deleteSnapshot(call: Call): string {
     cluster.locks.guest(node, vmid, 10_000, async () => {
       const guest = cluster.load(node, vmid);
       const { config } = guest;
-      if (config.current['template'] === '1') throw failed("you can't delete a snapshot if vm is a template");
       const snapshot = config.snapshots.get(name);
       if (!snapshot) throw failed(`snapshot '${name}' does not exist`);
       cluster.requireUnlocked(guest);
+      if (config.current['template'] === '1') throw failed("you can't delete a snapshot if vm is a template");
       await worker.takes(200);
       const parent = snapshot['parent'];
       for (const options of [config.current, ...config.snapshots.values()]) {

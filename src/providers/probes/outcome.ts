@@ -12,6 +12,11 @@ export function place(target: ProbeTarget): string {
   return `${host}:${target.check.port}${target.check.kind === 'http' ? (target.check.path ?? '/') : ''}`;
 }
 
+/** Timers of a process that is not starved fire within some milliseconds. */
+const lateTimerMs = 50;
+/** Enough for a connection that is open already to bring its answer. */
+const graceMs = 100;
+
 /** Runs one probe to its verdict; the clock starts when the first packet is about to leave and nothing runs on afterwards. */
 export function withDeadline(
   where: string,
@@ -31,7 +36,13 @@ export function withDeadline(
       resolve({ ...verdict, latencyMs: performance.now() - startedAt });
     };
     const aborted = (): void => end(judged('wrong', `given up on ${where}`));
-    const timer = setTimeout(() => end(judged('silent', `no answer on ${where}`)), timeoutMs);
+    const silent = (): void => end(judged('silent', `no answer on ${where}`));
+    let timer = setTimeout(() => {
+      // A timer that fires late tells of our own process: an answer may wait unread. Let it be read before we judge.
+      const lateMs = performance.now() - startedAt - timeoutMs;
+      if (lateMs < lateTimerMs) setImmediate(silent);
+      else timer = setTimeout(silent, graceMs);
+    }, timeoutMs);
     signal?.addEventListener('abort', aborted);
     const close = open(end);
     if (state.over) close();

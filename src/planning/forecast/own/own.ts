@@ -12,6 +12,8 @@ import { shippedCorrection } from './correction-trees.ts';
 import { firstOrigin, lagShape, rowWidth } from './lags.ts';
 import { between, fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
+import { packPool, unpackPool } from './packing.ts';
+import type { PackedPoolNode } from './packing.ts';
 import { emptyPoolNode, trimmed } from './pool.ts';
 import type { PoolNode } from './pool.ts';
 import { prepareWindow } from './window.ts';
@@ -33,7 +35,7 @@ type Body = {
   readonly stepMs: number;
   readonly members: Members;
   readonly combinations: readonly Combination[];
-  readonly pool: readonly PoolNode[];
+  readonly pool: readonly PackedPoolNode[];
   /** What the lags need of the past, so that a tick reads only the newest steps. */
   readonly kept: { readonly start: number; readonly qps: readonly (number | null)[] };
 };
@@ -88,7 +90,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
       let pool: PoolNode[] = nodes.map(() => emptyPoolNode());
       const carried = carriedFrom(previous, history, nodes);
       if (carried !== undefined) {
-        pool = carried.body.pool.map((node) => structuredCopy(node));
+        pool = carried.body.pool.map(unpackPool);
         collectErrors(pool, carried.body.members, history, carried.at, count, perDay, utcOffsetMs);
       } else {
         // Fits on less than four days are so poor that their errors mislead; a short history has no choice.
@@ -112,10 +114,13 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
         stepMs,
         members,
         combinations,
-        pool,
-        kept: { start: kept.start, qps: kept.qps.map((value) => (Number.isFinite(value) ? value : null)) },
+        pool: pool.map(packPool),
+        kept: {
+          start: kept.start,
+          qps: kept.qps.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(7)) : null)),
+        },
       };
-      return { model: 'umbra', version: 1, fittedAt: endOf(history), body };
+      return { model: 'umbra', version: 2, fittedAt: endOf(history), body };
     },
 
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
@@ -256,7 +261,7 @@ function carriedFrom(
   history: DemandSeries,
   nodes: readonly number[],
 ): { body: Body; at: number } | undefined {
-  if (previous?.model !== 'umbra' || previous.version !== 1) return undefined;
+  if (previous?.model !== 'umbra' || previous.version !== 2) return undefined;
   const body = previous.body as Body;
   const at = Math.round((previous.fittedAt - history.start) / history.stepMs);
   const perDay = stepsPerDay(history.stepMs);
@@ -265,17 +270,6 @@ function carriedFrom(
   if (!fits || at < firstOrigin(body.members.shape) || at > history.qps.length || history.qps.length - at > 3 * perDay)
     return undefined;
   return shapeNow.perDay === body.members.shape.perDay ? { body, at } : undefined;
-}
-
-function structuredCopy(node: PoolNode): PoolNode {
-  return {
-    at: [...node.at],
-    actual: [...node.actual],
-    members: node.members.map((column) => [...column]),
-    volatility: [...node.volatility],
-    short: [...node.short],
-    day: [...node.day],
-  };
 }
 
 /** The kept past followed by the recent steps; recent wins where they overlap. */

@@ -168,7 +168,7 @@ export function fitBoosted(table: Table, options: BoostOptions): Boosted {
     }
     const tree = growTree(codes, edges, gradients, residuals, weights, rows, features.slice(0, columnCount), options);
     if (tree === undefined) continue;
-    trees.push(tree.shape);
+    trees.push({ ...tree.shape, threshold: tree.shape.threshold.map(short), value: tree.shape.value.map(short) });
     for (let row = 0; row < count; row += 1) {
       let node = 0;
       while (tree.shape.feature[node]! >= 0) {
@@ -181,6 +181,11 @@ export function fitBoosted(table: Table, options: BoostOptions): Boosted {
     }
   }
   return { start, trees };
+}
+
+/** Six digits: a tree is not known better, and its state is stored. */
+function short(value: number): number {
+  return Number(value.toPrecision(6));
 }
 
 /** A random subset in rising order (cache friendly): selection sampling. */

@@ -23,9 +23,10 @@ export function prepareWindow(
   const teaches = new Uint8Array(y.length);
   for (let index = 0; index < y.length; index += 1) teaches[index] = Number.isNaN(y[index]) ? 0 : 1;
   for (const { from, to } of findOutages(y, perDay)) {
+    // One that still lasts is how things are now, and is learned from; one that has passed is not what a day looks like.
+    if (to >= y.length) continue;
     teaches.fill(0, from, to);
-    // One that still lasts is how things are now; one that has passed is not what a day looks like.
-    if (to < y.length) y.fill(NaN, from, to);
+    y.fill(NaN, from, to);
   }
   fillGaps(y, perDay);
   return { y, teaches, first: stepOfWeek(start, stepMs, utcOffsetMs) };
@@ -38,9 +39,13 @@ const leastOutageSteps = 3;
 /** More days than this, or a third of the window, are not an outage but how the service is. */
 const mostOutageDays = 3;
 
+/** Demand is back when it has been above this share of the usual for an hour. */
+const backShare = 0.3;
+
 /**
  * Runs in which demand all but vanished although this time of day usually has plenty, and last week did not do the same.
- * An outage of the service is not a change of demand: it must not teach.
+ * An outage of the service is not a change of demand: it must not teach once it is over. A run that ends at the end of the
+ * window is still going on, or not yet over for an hour.
  */
 export function findOutages(y: Float64Array, perDay: number): { from: number; to: number }[] {
   const days = Math.floor(y.length / perDay);
@@ -59,12 +64,20 @@ export function findOutages(y: Float64Array, perDay: number): { from: number; to
     const expected = usual[index % perDay]!;
     return expected > plenty && expected > 0 && y[index]! < outageShare * expected;
   };
+  const settled = Math.max(2, Math.round(perDay / 24));
   const runs: { from: number; to: number }[] = [];
   let total = 0;
   for (let index = 0; index < y.length; index += 1) {
     if (!gone(index)) continue;
-    let to = index + 1;
-    while (to < y.length && gone(to)) to += 1;
+    const until = (start: number): number => {
+      let back = 0;
+      for (let at = start; at < y.length; at += 1) {
+        back = y[at]! >= backShare * usual[at % perDay]! ? back + 1 : 0;
+        if (back >= settled) return at + 1 - settled;
+      }
+      return y.length;
+    };
+    const to = until(index + 1);
     const before = index - 7 * perDay;
     const asLastWeek = before >= 0 && gone(before) && gone(Math.min(y.length - 1, before + ((to - index) >> 1)));
     if (to - index >= leastOutageSteps && !asLastWeek) {

@@ -53,8 +53,8 @@ process.stdin.on('data', (line: Buffer) => {
   const end = line.toString().startsWith('end') ? collector.close() : Promise.resolve();
   void end.then(() => {
     const { frames, evicted } = collector.stats();
-    const rss = process.memoryUsage.rss();
-    process.stdout.write(`${JSON.stringify({ frames, evicted, ...sums, rss })}\n`);
+    const memory = process.memoryUsage();
+    process.stdout.write(`${JSON.stringify({ frames, evicted, ...sums, rss: memory.rss, memory })}\n`);
   });
 });
 process.stdout.write('ready\n');

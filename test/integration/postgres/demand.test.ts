@@ -177,6 +177,18 @@ describe('demand in PostgreSQL', () => {
     await drop();
   });
 
+  test('a count over a minute, from a spool that was full, is spread over the buckets that were seen', async () => {
+    const { store, drop } = await opened();
+    const buckets = [0, 1, 2, 5].map((i) => batch({ seq: 1, at: hour + i * 10_000 }, []).buckets[0]!);
+    const wide = count('shop', hour, 403, { spanMs: minuteMs, rcodes: { NOERROR: 403 }, types: { A: 403 } });
+    expect(await store.write({ edge: 'north', epoch: 1, seq: 1, buckets, counts: [wide] })).toBe('written');
+    const query = { hostedVmId: 'shop', from: hour, to: hour + minuteMs, measure: 'answers' as const };
+    const { qps } = await store.read({ ...query, stepMs: 10_000 });
+    expect(qps).toEqual([10, 10.1, 10.1, NaN, NaN, 10.1]);
+    expect((await store.read({ ...query, stepMs: minuteMs })).qps[0]).toBeCloseTo(403 / 40, 6);
+    await drop();
+  });
+
   test('10,000 counts are one quick batch', async () => {
     const { store, sql, drop } = await opened();
     const many = Array.from({ length: 10_000 }, (_, i) => count(`vm-${i}`, hour, i));

@@ -1,6 +1,7 @@
 import type { HostedVmView } from '../../domain/view.ts';
 import { hostedVmPath } from '../route.ts';
 import { servingOf, shadowsOf, shadowSummary } from '../text/instances.ts';
+import { lookOf } from '../text/states.ts';
 import { DemandBar } from './demand-bar.tsx';
 import { RiskCell } from './risk.tsx';
 import { StateMark } from './state-mark.tsx';
@@ -11,13 +12,13 @@ export const fleetColumns = ['Hosted VM', 'State', 'Serving', 'Risk', 'Demand / 
 /** One hosted VM. Roles are written out because the narrow layout takes the table apart. */
 export function FleetRow({ view }: { readonly view: HostedVmView }) {
   return (
-    <tr role="row" class={`row-${view.state}`}>
+    <tr role="row" class={`row-${lookOf(view).tone}`}>
       <th role="rowheader" scope="row">
         <a href={hostedVmPath(view.id)}>{view.id}</a>
         <div class="quiet">{view.names[0]}</div>
       </th>
       <td role="cell" data-label={fleetColumns[1]}>
-        <StateMark state={view.state} />
+        <StateMark view={view} />
         <div class="quiet">
           <StateDetail view={view} />
         </div>
@@ -47,6 +48,7 @@ function StateDetail({ view }: { readonly view: HostedVmView }) {
       </>
     );
   }
+  if (view.state === 'unprotected') return <>{view.evaluation?.plan.reasons[0]?.text}</>;
   if (view.phase.kind === 'needs-human') return <>{view.phase.reason.text}</>;
   return view.mode === 'act' ? null : <>{view.mode === 'observe' ? 'observes only' : 'asks before it acts'}</>;
 }
@@ -56,9 +58,9 @@ function Serving({ view }: { readonly view: HostedVmView }) {
   if (serving.length === 0) return <span class="quiet">not known</span>;
   return (
     <>
-      {serving.map(({ id, role, node, address }) => (
+      {serving.map(({ id, role, vmid, node, address }) => (
         <div key={id}>
-          {id} <span class="quiet">{[role, node, address].filter((each) => each !== undefined).join(', ')}</span>
+          {role} {vmid} <span class="quiet">{[id, node, address].filter((each) => each !== undefined).join(', ')}</span>
         </div>
       ))}
     </>

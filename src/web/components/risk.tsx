@@ -24,23 +24,25 @@ export function RiskParts({ risk }: { readonly risk: Risk }) {
         Risk <strong>{formatRisk(risk.score)}</strong> of 100, {riskBand(risk.score)}: the probability of needing a
         shadow before one could be made{risk.calibrated ? '' : ' (not calibrated yet: too few outcomes)'}.
       </p>
-      <table class="narrow">
-        <caption class="for-readers">Parts of the risk, largest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Points</th>
-            <th scope="col">Because</th>
-          </tr>
-        </thead>
-        <tbody>
-          {parts.map((part) => (
-            <tr key={part.code}>
-              <td class="number">{part.points.toFixed(part.points < 10 ? 1 : 0)}</td>
-              <td>{part.text}</td>
+      {parts.length === 0 ? null : (
+        <table class="narrow">
+          <caption class="for-readers">Parts of the risk, largest first</caption>
+          <thead>
+            <tr>
+              <th scope="col">Points</th>
+              <th scope="col">Because</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {parts.map((part) => (
+              <tr key={part.code}>
+                <td class="number">{part.points.toFixed(part.points < 10 ? 1 : 0)}</td>
+                <td>{part.text}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
     </>
   );
 }

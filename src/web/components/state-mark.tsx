@@ -1,9 +1,9 @@
-import type { DisplayState } from '../../domain/view.ts';
-import { looks } from '../text/states.ts';
+import type { HostedVmView } from '../../domain/view.ts';
+import { lookOf } from '../text/states.ts';
 
 /** One colour, one sign and the word for it. */
-export function StateMark({ state }: { readonly state: DisplayState }) {
-  const { tone, sign, label } = looks[state];
+export function StateMark({ view }: { readonly view: HostedVmView }) {
+  const { tone, sign, label } = lookOf(view);
   return (
     <span class={`state tone-${tone}`}>
       <span class="sign" aria-hidden="true">

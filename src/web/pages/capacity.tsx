@@ -132,7 +132,7 @@ function Placement({ views }: { readonly views: readonly HostedVmView[] }) {
                   <a href={hostedVmPath(view.id)}>{view.id}</a>
                 </th>
                 <td>
-                  <StateMark state={view.state} />
+                  <StateMark view={view} />
                 </td>
                 {nodes.map((node) => (
                   <td key={node}>

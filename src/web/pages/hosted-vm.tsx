@@ -86,7 +86,7 @@ function Standing({ view }: { readonly view: HostedVmView }) {
   return (
     <ul class="standing">
       <li>
-        <StateMark state={view.state} />
+        <StateMark view={view} />
       </li>
       {view.probationEndsAt === null ? null : (
         <li>

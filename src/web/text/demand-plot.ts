@@ -1,6 +1,7 @@
 import type { UmbraEvent } from '../../domain/event.ts';
+import { minuteMs } from '../../domain/time.ts';
 import type { EpochMs } from '../../domain/time.ts';
-import type { DemandAnswer } from '../api/wire.ts';
+import type { DemandAnswer, Forecast } from '../api/wire.ts';
 import { missingSpans, onOneTimeLine } from '../plot/model.ts';
 import type { PlotModel } from '../plot/model.ts';
 import { formatCount, formatQps } from './numbers.ts';
@@ -14,13 +15,22 @@ const p99 = 4;
 /** Kinds of events worth a mark among thousands of buckets; the timeline has them all. */
 const warnings = ['fail', 'danger', 'silent', 'overload', 'fenced', 'refused', 'needs-human'];
 
+/** The future takes a third of the width at most, whatever the horizon of the forecast. */
+const leastAheadMs = 30 * minuteMs;
+
+function stepsAhead(forecast: Forecast, until: EpochMs): number {
+  const wanted = Math.ceil((until - forecast.start) / forecast.stepMs);
+  return Math.max(0, Math.min(wanted, forecast.values[p50]?.length ?? 0));
+}
+
 /** Demand, the forecast's band, capacity and what happened meanwhile. */
 export function demandPlot(answer: DemandAnswer, events: readonly UmbraEvent[], now: EpochMs): PlotModel {
   const { demand, forecast, capacityQps } = answer;
   const past = { times: demand.qps.map((_, index) => demand.start + index * demand.stepMs), values: demand.qps };
+  const ahead = forecast === null ? 0 : stepsAhead(forecast, now + Math.max(leastAheadMs, (now - demand.start) / 2));
   const quantile = (level: number) => ({
-    times: forecast?.values[level]?.map((_, index) => forecast.start + index * forecast.stepMs) ?? [],
-    values: forecast?.values[level] ?? [],
+    times: Array.from({ length: ahead }, (_, index) => forecast!.start + index * forecast!.stepMs),
+    values: forecast?.values[level]?.slice(0, ahead) ?? [],
   });
   const { times, values } = onOneTimeLine([past, quantile(p10), quantile(p50), quantile(p90), quantile(p99)]);
   const start = times[0] ?? now;

@@ -1,7 +1,7 @@
 import type { EpochMs } from '../../domain/time.ts';
 import type { DisplayState, HostedVmView } from '../../domain/view.ts';
 import { formatLeftShort } from './when.ts';
-import { looks, worstFirst } from './states.ts';
+import { looks, rankOf, worstFirst } from './states.ts';
 
 /** Is everyone safe? `23 protected, 1 on its shadow (17 h of probation left), 2 without protection`. */
 export function fleetSentence(views: readonly HostedVmView[], now: EpochMs): string {
@@ -27,7 +27,7 @@ const sentenceOrder: readonly DisplayState[] = [
 /** Worst first; among equals the riskier, then by name. */
 export function byWorst(a: HostedVmView, b: HostedVmView): number {
   return (
-    worstFirst.indexOf(a.state) - worstFirst.indexOf(b.state) ||
+    rankOf(a) - rankOf(b) ||
     (b.evaluation?.risk.score ?? 0) - (a.evaluation?.risk.score ?? 0) ||
     a.id.localeCompare(b.id)
   );

@@ -5,6 +5,7 @@ import { eventsAsCsv } from '../../../src/web/text/export.ts';
 import { byWorst, fleetSentence, matches } from '../../../src/web/text/fleet.ts';
 import { foresightSentence } from '../../../src/web/text/foresight.ts';
 import { formatMiB, formatQps, formatRisk } from '../../../src/web/text/numbers.ts';
+import { lookOf } from '../../../src/web/text/states.ts';
 import { capacitySentence, lossOf } from '../../../src/web/text/what-if.ts';
 import { formatLeftShort, formatRelative, formatWhen } from '../../../src/web/text/when.ts';
 import { fleetView, happened, onProbation, unprotected } from '../../e2e/dashboard-fleet.ts';
@@ -72,6 +73,13 @@ describe('the first line of the fleet', () => {
     };
     const sorted = [calm, risky, onProbation('c', now), unprotected('d', now)].sort(byWorst);
     expect(sorted.map((view) => view.id)).toEqual(['d', 'c', 'b', 'a']);
+  });
+
+  test('is quiet about who is without a shadow because none is wanted at its risk', () => {
+    const bare = unprotected('bare', now);
+    const calm = { ...bare, evaluation: { ...bare.evaluation!, risk: { ...bare.evaluation!.risk, score: 0.01 } } };
+    expect([lookOf(bare).tone, lookOf(calm).tone]).toEqual(['danger', 'paused']);
+    expect([calm, onProbation('c', now)].sort(byWorst).map((view) => view.id)).toEqual(['c', 'bare']);
   });
 
   test.each([

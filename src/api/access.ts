@@ -16,7 +16,7 @@ export type Access = {
   readonly hosts: readonly string[];
 };
 
-export type Caller = { readonly role: Role; /** For events: `operator:ada@api`. */ readonly actor: string };
+type Caller = { readonly role: Role; /** For events: `operator:ada@api`. */ readonly actor: string };
 
 declare module 'fastify' {
   interface FastifyRequest {

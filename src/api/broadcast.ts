@@ -7,7 +7,7 @@ const mostBehindBytes = 256 * 1024;
 /** Proxies close silent connections after 30 s or more. */
 const pulseMs = 15_000;
 
-export type FleetChange = { readonly type: 'hosted-vm' | 'fleet'; readonly id?: string };
+type FleetChange = { readonly type: 'hosted-vm' | 'fleet'; readonly id?: string };
 
 /** Tells open pages what changed, by server-sent events. */
 export type Broadcast = {

@@ -22,14 +22,14 @@ export type Addresses = {
 };
 
 /** Quantiles p10, p50, p90, p95, p99 by step, in queries per second. */
-export type ForecastAnswer = {
+type ForecastAnswer = {
   readonly model: string;
   readonly start: EpochMs;
   readonly stepMs: number;
   readonly values: readonly (readonly number[])[];
 };
 
-export type ForecastSource = {
+type ForecastSource = {
   newest(hostedVmId: string): Promise<ForecastAnswer | undefined>;
   /** What the foresight page shows: scores, coverage, calibration. */
   foresight?(): Promise<unknown>;
@@ -44,7 +44,7 @@ export type ApiStores = {
   readonly pushes: PushLedger;
 };
 
-export type Log = {
+type Log = {
   info(facts: object, text: string): void;
   warn(facts: object, text: string): void;
   error(facts: object, text: string): void;

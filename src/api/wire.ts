@@ -18,7 +18,7 @@ export const trouble = z
   .object({ message: z.string() })
   .meta({ id: 'Trouble', description: 'What was wrong, for an operator' });
 
-export const reason = z.looseObject({ code: z.string(), text: z.string() }).meta({ id: 'Reason' });
+const reason = z.looseObject({ code: z.string(), text: z.string() }).meta({ id: 'Reason' });
 
 export const hostedVmView = passedThrough<HostedVmView>(
   z

@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts';
 /** Updates may wait for a workflow that is busy. */
 const patienceMs = 30_000;
 
-export type ApiAnswer<T> = { readonly status: number; readonly body: T; readonly date: string | null };
+type ApiAnswer<T> = { readonly status: number; readonly body: T; readonly date: string | null };
 
 /** The running Umbra as verbs see it. */
 export type Api = {

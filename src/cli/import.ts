@@ -32,7 +32,7 @@ export function mountImport(program: Command, terminal: Terminal): void {
 }
 
 /** @throws Ending that names the line */
-export function parseFailures(text: string, file: string): Failure[] {
+function parseFailures(text: string, file: string): Failure[] {
   const lines = text.split(/\r?\n/);
   const columns = (lines[0] ?? '').split(',').map((name) => name.trim());
   const [id, at, why] = ['hostedVmId', 'at', 'text'].map((name) => columns.indexOf(name)) as [number, number, number];

@@ -46,7 +46,7 @@ async function render(terminal: Terminal, api: Api, asJson: boolean): Promise<st
 }
 
 /** The documented shape of `umbra list --json`. */
-export function listed(view: HostedVmView) {
+function listed(view: HostedVmView) {
   return {
     id: view.id,
     names: view.names,

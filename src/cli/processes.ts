@@ -9,7 +9,7 @@ export type Running = {
   readonly ended?: Promise<void>;
 };
 
-export type Say = (line: string) => void;
+type Say = (line: string) => void;
 
 /** What `src/composition.ts` offers: the only place that chooses providers. */
 export type Composition = {

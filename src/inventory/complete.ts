@@ -13,7 +13,7 @@ import type {
 } from './schema.ts';
 
 /** What an operator who writes nothing gets. A newly applied hosted VM is only watched until its owner says more. */
-export const defaultPolicy: Policy = {
+const defaultPolicy: Policy = {
   mode: 'observe',
   riskThreshold: 0.2,
   volumeThreshold: { share: 0.8, quantile: 0.9 },

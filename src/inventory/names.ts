@@ -24,7 +24,7 @@ function isHostName(name: string): boolean {
   return labels.every((label) => label.length <= 63 && /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/.test(label));
 }
 
-export function isInZone(name: string, zone: string): boolean {
+function isInZone(name: string, zone: string): boolean {
   return name === zone || name.endsWith(`.${zone}`);
 }
 

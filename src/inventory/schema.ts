@@ -11,8 +11,8 @@ import type { Shape } from './shape.ts';
  */
 
 /** Proxmox VE accepts these VMIDs. */
-export const leastVmid = 100;
-export const mostVmid = 999_999_999;
+const leastVmid = 100;
+const mostVmid = 999_999_999;
 
 const vmid = read.whole(leastVmid, mostVmid, 'a VMID');
 
@@ -64,7 +64,7 @@ const fingerprint = scalar(
   'as `pvenode cert info` shows it: 32 pairs, AA:BB:...',
 );
 
-export const clusterShape = mapping(
+const clusterShape = mapping(
   {
     name: required(read.identifier('a name'), 'what this cluster is called here'),
     provider: byDefault(read.oneOf('a provider', ['proxmox']), 'proxmox', 'proxmox', 'what runs there'),
@@ -106,7 +106,7 @@ export const clusterShape = mapping(
   'a cluster',
 );
 
-export const zoneShape = mapping(
+const zoneShape = mapping(
   {
     zone: required(read.dnsName, 'the zone: example.com'),
     provider: byDefault(read.oneOf('a provider', ['rfc2136']), 'rfc2136', 'rfc2136', 'how it is updated'),
@@ -201,7 +201,7 @@ const volumeThreshold: Shape<VolumeThreshold> = shortOrLong<VolumeThreshold>(
   ),
 );
 
-export const policyShape = mapping(
+const policyShape = mapping(
   {
     mode: optional(
       read.oneOf('a mode', ['observe', 'approve', 'act']),

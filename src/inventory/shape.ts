@@ -8,7 +8,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** Stands for a value that could not be read; the problem has been reported already. */
 export const invalid = Symbol('invalid');
-export type Invalid = typeof invalid;
+type Invalid = typeof invalid;
 
 /** How one value is written: reads it from YAML, and describes itself to editors. One definition serves both. */
 export type Shape<T> = {

@@ -6,7 +6,7 @@ import type { Problem } from './problem.ts';
 export type Place = { readonly path: string; readonly offset: number };
 
 /** Files larger than this are refused unread: an inventory of 10,000 hosted VMs has about 3 MiB. */
-export const maxSourceBytes = 16 * 1024 * 1024;
+const maxSourceBytes = 16 * 1024 * 1024;
 
 /** A YAML text that remembers where everything stands, and collects what is wrong with it. */
 export type Source = {

@@ -1,5 +1,5 @@
 /** Edits (insert, delete, replace, swap neighbours) between two words. Optimal string alignment, Damerau 1964. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i += 1) {
     const row = [i];

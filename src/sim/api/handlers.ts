@@ -2,6 +2,7 @@ import { accessHandlers } from './handlers/access.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { cloneHandlers } from './handlers/clone.ts';
 import { clusterHandlers } from './handlers/cluster.ts';
+import { configViewHandlers } from './handlers/config-view.ts';
 import { configHandlers } from './handlers/config.ts';
 import { createHandlers } from './handlers/create.ts';
 import { destroyHandlers } from './handlers/destroy.ts';
@@ -23,6 +24,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...cloneHandlers,
   ...clusterHandlers,
   ...configHandlers,
+  ...configViewHandlers,
   ...createHandlers,
   ...destroyHandlers,
   ...diskHandlers,

@@ -3,118 +3,21 @@ import { check, has } from '../../access/permissions.ts';
 import { requireBridges, requireOptionRights } from '../../access/option-rights.ts';
 import { formatCard, formatDrive, isDriveSlot, parseCard, parseDrive } from '../../cluster/drive.ts';
 import { newMac, newUuid } from '../../cluster/identity.ts';
-import { applyPending, cleanPending, hotplugPending, isCloudInitOption, nextUnused } from '../../cluster/pending.ts';
+import { applyPending, cleanPending, hotplugPending, nextUnused } from '../../cluster/pending.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { requireTags, uniqueTags } from '../../cluster/tags.ts';
-import { formatSize, parseVolume } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
 import type { WorldGuest } from '../../world/world.ts';
-import { guestOptions } from '../guest-options.ts';
-import { definitionOf } from '../parameters.ts';
 import { badParameter, failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
+import { isOption } from './config-view.ts';
+import { makeDisk } from './new-disk.ts';
 import { refuseSkiplock } from './power.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
-
-/** Options a file may hold that no call may set; they show like any other. */
-const kept = new Set([
-  'parent',
-  'snaptime',
-  'vmstate',
-  'snapstate',
-  'runningmachine',
-  'runningcpu',
-  'meta',
-  'running-nets-host-mtu',
-]);
-const known = (option: string): boolean => definitionOf(guestOptions, option) !== undefined || kept.has(option);
-
-/** An option as JSON shows it: numbers and booleans as numbers, property strings as text. */
-function typed(key: string, value: string): string | number {
-  const type = definitionOf(guestOptions, key)?.type;
-  if (key === 'snaptime') return Number(value);
-  return type === 'integer' || type === 'boolean' ? Number(value) : value;
-}
-
-const shown = (key: string, value: string): string | number =>
-  key === 'cipassword' ? '**********' : typed(key, value);
-
-/** Options as JSON shows them. */
-export const show = (options: Options): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(options).map(([key, value]) => [key, shown(key, value)]));
-
-function getConfig(call: Call): unknown {
-  const { args } = call;
-  const snapshot = args.text('snapshot');
-  if (snapshot !== undefined && args.flag('current')) {
-    const text = "cannot use 'snapshot' parameter with 'current'";
-    throw badParameter({ snapshot: text, current: text });
-  }
-  const { config } = call.cluster.load(call.node, vmidOf(call));
-  if (snapshot !== undefined) {
-    const options = config.snapshots.get(snapshot);
-    if (!options) throw failed(`snapshot '${snapshot}' does not exist`);
-    return { ...show(options), digest: digestOf(config) };
-  }
-  const options = { ...config.current };
-  if (!args.flag('current')) {
-    for (const key of config.pendingDelete.keys()) Reflect.deleteProperty(options, key);
-    Object.assign(options, config.pending);
-  }
-  return { ...show(options), digest: digestOf(config) };
-}
-
-function getPending(call: Call): object[] {
-  const { config } = call.cluster.load(call.node, vmidOf(call));
-  const rows: object[] = [];
-  for (const key of Object.keys(config.current).sort()) {
-    const force = config.pendingDelete.get(key);
-    rows.push({
-      key,
-      value: shown(key, config.current[key]!),
-      ...(config.pending[key] === undefined ? {} : { pending: shown(key, config.pending[key]) }),
-      ...(force === undefined ? {} : { delete: force ? 2 : 1 }),
-    });
-  }
-  for (const key of Object.keys(config.pending).sort()) {
-    if (config.current[key] === undefined) rows.push({ key, pending: shown(key, config.pending[key]!) });
-  }
-  return [...rows, { key: 'digest', value: digestOf(config) }];
-}
-
-/** The options cloud-init reads; what its image does not say yet is pending. */
-function getCloudInit(call: Call): object[] {
-  const { config } = call.cluster.load(call.node, vmidOf(call));
-  const { said = {}, added = new Set<string>() } = config.cloudInit ?? {};
-  const of = (key: string): string | number => shown(key, config.current[key] ?? '');
-  const rows: object[] = [...added].map((key) => ({ key, pending: of(key) }));
-  for (const key of Object.keys(config.current).filter(
-    (one) => isCloudInitOption(one) && !one.startsWith('ipconfig'),
-  )) {
-    if (added.has(key)) continue;
-    rows.push(
-      said[key] === undefined ? { key, value: of(key) } : { key, value: shown(key, said[key]), pending: of(key) },
-    );
-  }
-  for (const key of Object.keys(said)) if (config.current[key] === undefined) rows.push({ key, delete: 1 });
-  return rows;
-}
-
-function dumpCloudInit(call: Call): string {
-  const { config } = call.cluster.load(call.node, vmidOf(call));
-  const { current } = config;
-  const user = `#cloud-config\nhostname: ${current['name'] ?? `VM${vmidOf(call)}`}\nmanage_etc_hosts: true\nfqdn: ${current['name'] ?? ''}\nuser: ${current['ciuser'] ?? 'root'}\n`;
-  const network = `version: 1\nconfig:\n    - type: physical\n      name: eth0\n      # ${current['ipconfig0'] ?? 'none'}\n`;
-  if (call.args.need('type') === 'user') return user;
-  if (call.args.need('type') === 'network') return network;
-  return `instance-id: ${createHash('sha1')
-    .update(user + network)
-    .digest('hex')}\n`;
-}
 
 /** What an update asks for, after everything that can be refused without looking at the guest. */
 type Update = {
@@ -158,7 +61,7 @@ function readUpdate(call: Call): Update {
   }
   const reverts = list(revert);
   for (const option of reverts) {
-    if (!known(option)) throw badParameter({ revert: `unknown option '${option}'` });
+    if (!isOption(option)) throw badParameter({ revert: `unknown option '${option}'` });
     if (set[option] !== undefined)
       throw badParameter({ delete: `you can't use '-${option}' and '-revert ${option}' at the same time` });
   }
@@ -168,7 +71,7 @@ function readUpdate(call: Call): Update {
       throw badParameter({ delete: `you can't use '-${option}' and -delete ${option}' at the same time` });
     if (reverts.includes(option))
       throw badParameter({ revert: `you can't use '-delete ${option}' and '-revert ${option}' at the same time` });
-    if (!known(option)) throw badParameter({ delete: `unknown option '${option}'` });
+    if (!isOption(option)) throw badParameter({ delete: `unknown option '${option}'` });
   }
   return { set, deletions, reverts, force: force === '1', said };
 }
@@ -234,49 +137,6 @@ export function requireRights(call: Call, update: Pick<Update, 'set' | 'deletion
       .filter((key) => /^net\d+$/.test(key))
       .map((key) => update.set[key]!),
   );
-}
-
-/** `tank:8` makes an 8 GiB disk, `tank:cloudinit` the image cloud-init reads. */
-export async function makeDisk(
-  call: Call,
-  guest: WorldGuest,
-  key: string,
-  value: string,
-  worker: Pick<Worker, 'takes' | 'log'>,
-): Promise<string> {
-  const drive = parseDrive(key, value)!;
-  const [, storageId, wanted] = /^([^:]+):(\d+(?:\.\d+)?|cloudinit)$/.exec(drive.file) ?? [];
-  if (storageId === undefined || wanted === undefined) {
-    if (drive.file.includes(':') && parseVolume(drive.file) && !call.cluster.volumes.find(drive.file, guest.node)) {
-      throw failed(`volume '${drive.file}' does not exist`);
-    }
-    return value;
-  }
-  const { volumes, timing, locks } = call.cluster;
-  const storage = volumes.activeStorage(storageId, guest.node);
-  const format = (drive.options['format'] ??
-    (wanted === 'cloudinit' ? volumes.formatsOf(storage).at(1) : undefined) ??
-    'raw') as 'raw' | 'qcow2';
-  const bytes = wanted === 'cloudinit' ? 4 * 2 ** 20 : Math.floor(Number(wanted) * 2 ** 30);
-  const name = await locks.storage(guest.node, storageId, false, 10_000, async () => {
-    await worker.takes(timing.allocateFileMs);
-    const next = volumes.nextName(
-      storage,
-      guest.node,
-      guest.vmid,
-      format,
-      wanted === 'cloudinit' ? 'cloudinit' : 'disk',
-    );
-    volumes.allocate(storage, guest.node, next, bytes);
-    return next;
-  });
-  const options = without(drive.options, 'format');
-  worker.log(
-    `${key}: successfully created disk '${storageId}:${name},${wanted === 'cloudinit' ? 'media=cdrom' : `size=${formatSize(bytes)}`}'`,
-  );
-  const shape: Record<string, string> =
-    wanted === 'cloudinit' ? { ...options, media: 'cdrom' } : { ...options, size: formatSize(bytes) };
-  return formatDrive({ slot: key, file: `${storageId}:${name}`, options: shape });
 }
 
 /** Writes the wishes down as pending, then lets the guest take on what it can. */
@@ -417,10 +277,6 @@ function revert(update: Update, guest: WorldGuest): void {
 const guest = '/nodes/{node}/qemu/{vmid}';
 
 export const configHandlers: Readonly<Record<string, Handler>> = {
-  [`GET ${guest}/config`]: getConfig,
-  [`GET ${guest}/pending`]: getPending,
-  [`GET ${guest}/cloudinit`]: getCloudInit,
-  [`GET ${guest}/cloudinit/dump`]: dumpCloudInit,
   [`PUT ${guest}/cloudinit`]: (call) => {
     const guest = call.cluster.load(call.node, vmidOf(call));
     call.cluster.requireUnlocked(guest);

@@ -10,7 +10,8 @@ import type { WorldGuest } from '../../world/world.ts';
 import { failed, notPermitted } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Handler } from '../operation.ts';
-import { complete, makeDisk, requireRights } from './config.ts';
+import { complete, requireRights } from './config.ts';
+import { makeDisk } from './new-disk.ts';
 
 /** Parameters of the call that are not options of the guest. */
 const ofTheCall = [

@@ -5,7 +5,7 @@ import { digestOf } from '../../world/guest-config.ts';
 import { failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
-import { show } from './config.ts';
+import { show } from './config-view.ts';
 import { startGuest } from '../../cluster/start.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));

@@ -141,9 +141,11 @@ function sourcesOf({ stores, providers, inventory }: Parts): EvidenceSource[] {
     heartbeatSource((instances) => stores.heartbeats.newest(instances), guestsBeatEveryMs),
     clusterSource(async () => {
       const clusters = inventory.current()?.inventory.clusters ?? [];
-      return await Promise.all(
+      const views = await Promise.allSettled(
         clusters.map(async ({ name }) => await (await providers.hypervisorOf(name)).observeCluster()),
       );
+      // One cluster that is away must not blind us to the others.
+      return views.flatMap((view) => (view.status === 'fulfilled' ? [view.value] : []));
     }),
     demandSource(async (hostedVmIds) => {
       const to = Math.floor(Date.now() / bucketMs) * bucketMs;

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { expect } from '@jest/globals';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime } from '@temporalio/worker';
@@ -113,6 +112,8 @@ export class Stage {
 
   /** Keeps what has just been lived through, for replay against the code of later days. */
   private async record(instances: readonly InstanceId[]): Promise<void> {
+    // Not at the top: benchmarks and soak tests use a stage outside jest.
+    const { expect } = await import('@jest/globals');
     const situation = (expect.getState().currentTestName ?? this.spec.id).replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase();
     const recorded: Record<string, unknown> = {};
     for (const id of [hostedVmWorkflowId(this.spec.id), ...instances.map(shadowVmWorkflowId)]) {

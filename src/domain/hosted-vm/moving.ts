@@ -5,6 +5,7 @@ import type { EpochMs } from '../time.ts';
 import { formatDuration, minuteMs, secondMs } from '../time.ts';
 import { withEvent, withoutTrouble } from './chronicle.ts';
 import { formerOf } from './deciding.ts';
+import { withoutReportsOf } from './evidence.ts';
 import { instanceOf, nameOf, withInstanceState } from './instances.ts';
 
 /** Resolvers keep an answer for its TTL; some round up to a minute. Browsers keep names for about a minute. */
@@ -126,7 +127,9 @@ export function withFenced(state: HostedVmState, id: InstanceId, proof: string, 
   const instance = state.instances.find((other) => other.id === id);
   if (instance === undefined || state.serving.includes(id)) return state;
   const gone = instance.state.kind === 'deleted' || instance.state.kind === 'retired';
-  const next = gone ? state : withInstanceState(state, id, { kind: 'fenced', since: now, proof });
+  // What was said of it before does not count any more: only a newer word would mean that it has returned.
+  const silent = withoutReportsOf(state, id);
+  const next = gone ? silent : withInstanceState(silent, id, { kind: 'fenced', since: now, proof });
   const reason: Reason = { code: 'fenced', text: `${nameOf(instance)} cannot serve any more: ${proof}` };
   return withEvent(next, now, 'fenced', 'workflow', reason);
 }

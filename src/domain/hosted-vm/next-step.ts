@@ -84,11 +84,20 @@ function nextOfRetired(state: HostedVmState, busy: ReadonlySet<SideWork>): Step 
 function findings(state: HostedVmState, now: EpochMs): Step | undefined {
   const trouble = servingTrouble(state);
   if (trouble !== undefined) {
-    return now >= state.lookAgainAt || state.detectedAt === null ? { kind: 'look-again', trouble } : undefined;
+    return now >= lookDueAt(state, trouble) ? { kind: 'look-again', trouble } : undefined;
   }
   // `unknown` is no recovery: a blind monitor freezes things as they are.
   const well = state.serving.every((id) => verdictFor(state, id).finding === 'healthy');
   return state.detectedAt !== null && well ? { kind: 'recovered' } : undefined;
+}
+
+/**
+ * A failure is looked at as soon as it is found. An overload only once the last change of the answers has reached the
+ * resolvers: until then nobody knows whether it has helped.
+ */
+function lookDueAt(state: HostedVmState, { finding }: ServingTrouble): EpochMs {
+  if (finding === 'overloaded') return Math.max(state.lookAgainAt, state.drainedAt);
+  return state.detectedAt === null ? 0 : state.lookAgainAt;
 }
 
 function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step | undefined {
@@ -123,7 +132,8 @@ function waitFor(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>
   const { phase } = state;
   const ends: { until: EpochMs; why: string }[] = [];
   if (phase.kind === 'probation') ends.push({ until: phase.endsAt, why: 'the end of probation' });
-  if (servingTrouble(state) !== undefined) ends.push({ until: state.lookAgainAt, why: 'another look at the trouble' });
+  const trouble = servingTrouble(state);
+  if (trouble !== undefined) ends.push({ until: lookDueAt(state, trouble), why: 'another look at the trouble' });
   if (!busy.has('evaluate')) ends.push({ until: state.nextEvaluationAt, why: 'the next evaluation' });
   if (!busy.has('reconcile') && state.generation !== null) {
     ends.push({ until: state.nextReconcileAt, why: 'the next comparison with Proxmox and DNS' });

@@ -49,7 +49,7 @@ export function withStandby(state: HostedVmState, now: EpochMs): HostedVmState {
   const { missing, surplus } = compare(standbys(state), wanted);
   let next = state;
   if (now >= mayStartAt(state)) {
-    const room = Math.max(0, state.spec.policy.maxShadows - standbys(state).length);
+    const room = roomOf(state);
     for (const { tier, reason } of missing.slice(0, room)) next = withShadowStarted(next, tier, reason, now);
   }
   for (const instance of surplus) {
@@ -63,10 +63,17 @@ export function standbyDueAt(state: HostedVmState): EpochMs | undefined {
   if (state.phase.kind !== 'guarded' && state.phase.kind !== 'probation' && state.phase.kind !== 'needs-human')
     return undefined;
   const { missing, surplus } = compare(standbys(state), wantedNow(state));
-  const room = state.spec.policy.maxShadows - standbys(state).length;
+  const room = roomOf(state);
   const due = surplus.map((instance) => mayCoolAt(state, instance)).filter((at) => at < Infinity);
   if (missing.length > 0 && room > 0) due.push(mayStartAt(state));
   return due.length === 0 ? undefined : Math.min(...due);
+}
+
+/** Shadows that may still be started. Those that share with the primary count; one that stands in for it does not. */
+function roomOf(state: HostedVmState): number {
+  const sharing = state.serving.filter((id) => instanceOf(state, id).role === 'shadow').length;
+  const standsIn = state.serving.some((id) => instanceOf(state, id).role === 'primary') ? 0 : 1;
+  return Math.max(0, state.spec.policy.maxShadows - standbys(state).length - Math.max(0, sharing - standsIn));
 }
 
 /** The first wish of each tier takes what fits exactly, then a larger one serves as well: no churn for tidiness. */

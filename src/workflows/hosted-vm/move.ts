@@ -138,8 +138,10 @@ export function fenceBeside(story: Story, id: InstanceId): void {
   if (vmid === undefined) return;
   beside(story, sideWork.fence(id), async () => {
     let next: (state: HostedVmState) => HostedVmState;
+    let proved = false;
     try {
       const fence = await surely(`fence ${nameOf(instance)}`).ensureFenced({ cluster, vmid });
+      proved = fence.fenced;
       next = (state) =>
         fence.fenced
           ? withFenced(state, id, fence.proof, Date.now())
@@ -153,13 +155,8 @@ export function fenceBeside(story: Story, id: InstanceId): void {
     }
     await condition(() => story.state.phase.kind !== 'failing-over');
     become(story, next(story.state));
-    const open = instanceIs(story.state, id, 'failed');
-    if (open) await sleep(fenceAgainMs, { summary: `another try to fence ${nameOf(instance)}` });
+    if (!proved) await sleep(fenceAgainMs, { summary: `another try to fence ${nameOf(instance)}` });
   });
-}
-
-function instanceIs(state: HostedVmState, id: InstanceId, kind: Instance['state']['kind']): boolean {
-  return state.instances.some((instance) => instance.id === id && instance.state.kind === kind);
 }
 
 /** Writes the same serving set again, one generation further: names or TTL have changed, or somebody's hand has. */

@@ -1,8 +1,10 @@
 import type { Fence, GuestRef, GuestView } from '../../ports/hypervisor.ts';
 import { isFailure } from './errors.ts';
-import { properties, propertyString } from './guest-config.ts';
+import type { GuestConfig } from './guest-config.ts';
+import { properties, propertyString, tagsOf } from './guest-config.ts';
 import { live, observed } from './guest.ts';
 import { ensureHaIgnored, haFenceProof, isManaged } from './ha.ts';
+import { tagList } from './marker.ts';
 import { carryOut } from './power.ts';
 import type { Work } from './site.ts';
 import { ensureConfig, Patience, remaining } from './writing.ts';
@@ -53,7 +55,7 @@ async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | und
     try {
       await carryOut(work, view, 'stop');
     } catch (error) {
-      if (isFailure(error, 'locked')) {
+      if (isFailure(error, 'locked', 'permanent')) {
         const isolated = await isolate(work, ref, String(error));
         if (isolated !== undefined) return isolated;
       }
@@ -68,7 +70,10 @@ async function staysStopped(work: Work, ref: GuestRef): Promise<boolean> {
   return found === undefined || found.view.power === 'stopped' || found.view.power === 'suspended';
 }
 
-/** When it cannot be stopped because somebody holds its lock, its links are cut: a guest nobody reaches serves nobody. */
+/** Says that the links are down because of us, so that we take them up again and nobody else's. */
+const isolatedTag = 'umbra-isolated';
+
+/** When it cannot be stopped its links are cut: a guest nobody reaches serves nobody. */
 async function isolate(work: Work, ref: GuestRef, why: string): Promise<Fence | undefined> {
   try {
     const { view, config } = await live(work, ref);
@@ -76,7 +81,7 @@ async function isolate(work: Work, ref: GuestRef, why: string): Promise<Fence | 
     const down = Object.fromEntries(
       links.map(([key, text]) => [key, propertyString({ ...properties(text), link_down: '1' })]),
     );
-    const change = remaining(config, down);
+    const change = remaining(config, { ...down, tags: tagList([...tagsOf(config['tags']), isolatedTag]) });
     if (change === undefined || links.length === 0) return undefined;
     await work.calls.changeConfig(view.node, ref.vmid, change, config['digest']);
     const waiting = (await work.calls.pending(view.node, ref.vmid)).filter(
@@ -94,11 +99,26 @@ async function isolate(work: Work, ref: GuestRef, why: string): Promise<Fence | 
   }
 }
 
-/** Best effort and after the proof: a stopped guest must not come back with its node. */
+/** Best effort and after the proof: a stopped guest must not come back with its node; its links are not needed down any more. */
 async function keepFromBooting(work: Work, ref: GuestRef): Promise<void> {
   try {
-    await ensureConfig(work, ref.vmid, (config) => (config['onboot'] === '1' ? { set: { onboot: 0 } } : undefined));
+    await ensureConfig(work, ref.vmid, (config) =>
+      remaining({ onboot: '0', ...config }, { onboot: 0, ...linksUp(config) }),
+    );
   } catch (error) {
     work.log.warn({ vmid: ref.vmid }, `fence: it is stopped, but would start with its node: ${String(error)}`);
   }
+}
+
+/** The links and tags as they were before we cut the guest off. */
+function linksUp(config: GuestConfig): Record<string, string> {
+  const tags = tagsOf(config['tags']);
+  if (!tags.includes(isolatedTag)) return {};
+  const links = Object.entries(config)
+    .filter(([key]) => /^net\d+$/.test(key))
+    .map(([key, text]): [string, string] => {
+      const parts = Object.entries(properties(text)).filter(([option]) => option !== 'link_down');
+      return [key, propertyString(Object.fromEntries(parts))];
+    });
+  return { ...Object.fromEntries(links), tags: tagList(tags.filter((tag) => tag !== isolatedTag)) };
 }

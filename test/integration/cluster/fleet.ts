@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { WorkflowBundle } from '@temporalio/worker';
@@ -115,7 +116,12 @@ export class Fleet {
 
   async wish(instance: string, goal: InstanceGoal): Promise<void> {
     const reason = { code: 'test', text: 'the test wants it' };
-    await this.handle(shadowVmWorkflowId(instance)).signal('wish', { goal, paused: false, reason });
+    try {
+      await this.handle(shadowVmWorkflowId(instance)).signal('wish', { goal, paused: false, reason });
+    } catch (error) {
+      // Whoever has reached its end meanwhile has nothing left to wish for.
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
   }
 
   async instance(id: string): Promise<Instance> {
@@ -147,9 +153,24 @@ export class Fleet {
     for (;;) {
       const found = await look();
       if (found !== false) return found;
-      if (Date.now() > until) throw new Error(`waited ${withinMs} ms in vain: ${what}`);
+      if (Date.now() > until) throw new Error(`waited ${withinMs} ms in vain: ${what}; ${await this.stuckAt()}`);
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
+  }
+
+  /** What the workflows of this fleet are doing, and why that fails: for whoever has to find out. */
+  private async stuckAt(): Promise<string> {
+    const lines: string[] = [];
+    for (const id of this.#started) {
+      const { status, raw } = await this.handle(id).describe();
+      if (status.name !== 'RUNNING') continue;
+      for (const one of raw.pendingActivities ?? []) {
+        lines.push(
+          `${id}: ${one.activityType?.name ?? ''} attempt ${one.attempt ?? 0}: ${one.lastFailure?.message ?? ''}`,
+        );
+      }
+    }
+    return lines.join('; ');
   }
 
   /** Ends the workflows of one cluster. */

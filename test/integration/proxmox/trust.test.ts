@@ -1,0 +1,114 @@
+import { describe, expect, test } from '@jest/globals';
+import { proxmoxHypervisor } from '../../../src/providers/proxmox/hypervisor.ts';
+import { noBeat, openLab, ref, shadow } from './lab.ts';
+
+describe('trust', () => {
+  test('a pinned certificate is accepted, any other is refused before the token is sent', async () => {
+    const lab = await openLab({ sim: { tls: true } });
+    try {
+      await expect(lab.hypervisor.observeCluster()).resolves.toMatchObject({ quorate: true });
+    } finally {
+      await lab.close();
+    }
+    const lines: string[] = [];
+    const other = await openLab({ sim: { tls: true, log: (line) => lines.push(line) } });
+    const wrong = proxmoxHypervisor({
+      cluster: {
+        name: 'lab',
+        endpoints: [other.sim.url],
+        vmids: { from: 9001, to: 9100 },
+        fingerprint: Array.from({ length: 32 }, () => 'AB').join(':'),
+      },
+      token: () => Promise.resolve('umbra@pve!umbra=11111111-2222-3333-4444-555555555555'),
+      log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+    });
+    try {
+      await expect(wrong.observeCluster()).rejects.toMatchObject({
+        failureClass: 'transient',
+        message: expect.stringContaining('the inventory says AB:AB'),
+      });
+      expect(lines.filter((line) => line.includes('GET'))).toEqual([]);
+    } finally {
+      await wrong.close();
+      await other.close();
+    }
+  });
+});
+
+describe('several endpoints', () => {
+  test('a dead one is passed over, for reads and for writes', async () => {
+    const lab = await openLab({ endpoints: (sim) => ['http://127.0.0.1:1', ...sim.endpoints.map((one) => one.url)] });
+    try {
+      await expect(lab.hypervisor.ensureShadow(shadow(1), noBeat)).resolves.toMatchObject({ node: 'pve2' });
+      await lab.sim.fault('node pve1 off');
+      await expect(lab.hypervisor.observeGuest(ref(9001))).resolves.toMatchObject({ node: 'pve2', power: 'stopped' });
+    } finally {
+      await lab.close();
+    }
+  });
+});
+
+describe('fencing', () => {
+  test('a running guest is stopped, read back, and does not come back with its node', async () => {
+    const lab = await openLab();
+    try {
+      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toEqual({
+        fenced: true,
+        proof: 'stopped, read back from pve1',
+      });
+      expect(lab.sim.cluster.world.guests.get(101)!.config.current['onboot']).toBe('0');
+    } finally {
+      await lab.close();
+    }
+  });
+
+  test('a node that is merely silent proves nothing, and the primary that returns with it is stopped', async () => {
+    const lab = await openLab({ endpoints: (sim) => sim.endpoints.map((one) => one.url) });
+    try {
+      await lab.sim.fault('node pve1 off');
+      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({
+        fenced: false,
+        proof: expect.stringContaining('node pve1 is off or out of reach'),
+      });
+      await lab.sim.fault('node pve1 on');
+      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({ fenced: true });
+      expect(lab.sim.cluster.machines.get(101)).toBeUndefined();
+    } finally {
+      await lab.close();
+    }
+  });
+
+  test('a guest that cannot be stopped is cut off from its network, and gets its links back once it is stopped', async () => {
+    const lab = await openLab();
+    try {
+      const { current } = lab.sim.cluster.world.guests.get(101)!.config;
+      const before = current['net0'];
+      await lab.sim.fault('task fail next qmstop VM 101 qmp command failed');
+      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({
+        fenced: false,
+        isolated: true,
+        proof: expect.stringContaining('its links are down on pve1'),
+      });
+      expect(lab.sim.cluster.world.guests.get(101)!.config.current).toMatchObject({
+        net0: `${before ?? ''},link_down=1`,
+        tags: 'hosted;umbra-isolated',
+      });
+      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({ fenced: true });
+      expect(lab.sim.cluster.world.guests.get(101)!.config.current).toMatchObject({ net0: before, tags: 'hosted' });
+    } finally {
+      await lab.close();
+    }
+  });
+});
+
+describe('rights', () => {
+  test('of the demonstration’s token are complete, and a missing one is named with its mend', async () => {
+    const lab = await openLab({ change: (world) => world.roles.get('Umbra')!.delete('SDN.Use') });
+    try {
+      const missing = (await lab.hypervisor.checkRights(undefined, [101])).filter((one) => !one.granted);
+      expect(missing.map((one) => [one.path, one.privilege])).toEqual([['/sdn/zones/localnetwork', 'SDN.Use']]);
+    } finally {
+      await lab.close();
+    }
+  });
+});

@@ -18,11 +18,12 @@ export function prepareWindow(
   stepMs: number,
   perDay: number,
   utcOffsetMs: number,
+  outages: 'marked' | 'as they were' = 'marked',
 ): Window {
   const y = Float64Array.from(values, (value) => (Number.isFinite(value) ? Math.max(0, value) : NaN));
   const teaches = new Uint8Array(y.length);
   for (let index = 0; index < y.length; index += 1) teaches[index] = Number.isNaN(y[index]) ? 0 : 1;
-  for (const { from, to } of findOutages(y, perDay)) {
+  for (const { from, to } of outages === 'marked' ? findOutages(y, perDay) : []) {
     // One that still lasts is how things are now, and is learned from; one that has passed is not what a day looks like.
     if (to >= y.length) continue;
     teaches.fill(0, from, to);

@@ -309,7 +309,11 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
 
   tally.openNow();
   if (statistics.servers > 0) await statistics.look((moment.bucket - 1) * bucketMs);
-  const listeners = await listen(options.listen, onSocket, log);
+  const listeners = await listen(options.listen, onSocket, log).catch(async (error: unknown) => {
+    unsubscribe();
+    await delivery.stop();
+    throw error;
+  });
   const timer = setInterval(tick, tickMs);
 
   const stats = (): CollectorStats => ({

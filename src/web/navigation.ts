@@ -9,7 +9,7 @@ export const route = computed(() => parseRoute(url.value));
 addEventListener('popstate', () => (url.value = location.pathname + location.search));
 
 /** Goes to another page: focus moves to its heading, so that a screen reader starts there. */
-export function go(href: string): void {
+function go(href: string): void {
   history.pushState(null, '', href);
   url.value = href;
   scrollTo(0, 0);

@@ -10,7 +10,7 @@ import { ensureDashboardBuilt } from '../../tools/dashboard.mjs';
 import { startTestPostgres } from '../support/postgres.ts';
 import { forecastFrom } from './dashboard-fleet.ts';
 
-export type AskedOfWorkflow = {
+type AskedOfWorkflow = {
   readonly command: string;
   readonly args: { readonly reason: string; readonly actor: string; readonly to?: string };
   /** The workflow's answer; the request waits until it is called. */

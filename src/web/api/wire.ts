@@ -58,7 +58,7 @@ export type ForesightAnswer = {
   }[];
 };
 
-export type ModelScore = {
+type ModelScore = {
   readonly model: string;
   readonly hostedVms: number;
   /** Error relative to seasonal-naive; below 1 is better than it. */

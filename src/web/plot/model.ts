@@ -19,7 +19,7 @@ export type PlotModel = {
   readonly formatAxis: (value: number) => string;
 };
 
-export type Tone = 'demand' | 'forecast' | 'outlook' | 'band' | 'capacity' | 'model-1' | 'model-2' | 'model-3';
+type Tone = 'demand' | 'forecast' | 'outlook' | 'band' | 'capacity' | 'model-1' | 'model-2' | 'model-3';
 
 export type PlotSeries = {
   readonly label: string;
@@ -29,7 +29,7 @@ export type PlotSeries = {
   readonly values: readonly (number | null | undefined)[];
 };
 
-export type PlotMark = { readonly at: number; readonly label: string; readonly tone: 'note' | 'warning' };
+type PlotMark = { readonly at: number; readonly label: string; readonly tone: 'note' | 'warning' };
 
 /** Puts series with times of their own onto one rising time line. */
 export function onOneTimeLine(

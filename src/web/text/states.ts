@@ -2,7 +2,7 @@ import { riskBand } from '../../domain/plan.ts';
 import type { DisplayState, HostedVmView } from '../../domain/view.ts';
 
 /** One colour each; `sign` is read beside it, so that nothing is told by colour alone. */
-export type Tone = 'calm' | 'warming' | 'shadow' | 'danger' | 'paused' | 'unknown';
+type Tone = 'calm' | 'warming' | 'shadow' | 'danger' | 'paused' | 'unknown';
 
 type Look = { readonly tone: Tone; readonly sign: string; readonly label: string };
 

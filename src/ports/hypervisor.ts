@@ -1,4 +1,4 @@
-import type { Tier, Warmth } from '../domain/instance.ts';
+import type { Tier } from '../domain/instance.ts';
 import type { EpochMs } from '../domain/time.ts';
 
 export type GuestRef = { readonly cluster: string; readonly vmid: number };
@@ -162,5 +162,3 @@ export interface Hypervisor {
   /** Ends the connections. */
   close?(): Promise<void>;
 }
-
-export type WarmthCost = { readonly warmth: Warmth; readonly memoryMiB: number; readonly cores: number };

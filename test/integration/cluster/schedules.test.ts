@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => env.teardown());
 
 test('twenty random fault schedules settle with registry = Proxmox = DNS and nothing left over', async () => {
-  const outcomes = await runSchedules(env, 8, 9);
+  const outcomes = await runSchedules(env, 20, 1);
   expect(outcomes.filter((one) => one.problems.length > 0)).toEqual([]);
   expect(outcomes).toHaveLength(20);
 });

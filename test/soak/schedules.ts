@@ -2,6 +2,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import type { LedgerView } from '../../src/domain/cluster/ledger.ts';
 import type { Instance } from '../../src/domain/instance.ts';
+import type { InstanceGoal } from '../../src/domain/instance-messages.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 import type { Lab } from '../integration/proxmox/lab.ts';
 import { marker, noBeat, openLab } from '../integration/proxmox/lab.ts';
@@ -18,6 +19,7 @@ import { Dice } from './random.ts';
 
 const atOnce = 8;
 const zone = 'example.test';
+const serving: InstanceGoal = { kind: 'serving', role: 'primary' };
 
 export type ScheduleOutcome = { readonly seed: number; readonly pranks: number; readonly problems: readonly string[] };
 
@@ -93,9 +95,9 @@ async function runSchedule(fleet: Fleet, seed: number): Promise<ScheduleOutcome>
     beginMischief();
     const warm = await provision(fleet, lab, cluster, dns, dice);
     beginMischief();
-    await failOverAndDelete(fleet, lab, cluster, dns, dice, warm);
+    const chosen = await failOverAndDelete(fleet, lab, cluster, dns, dice, warm);
     await Promise.all(mischief.map((one) => one.stop()));
-    problems.push(...(await settled(fleet, lab, cluster, dns)));
+    problems.push(...(await settled(fleet, lab, cluster, dns, chosen)));
   } catch (error) {
     problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
@@ -147,7 +149,7 @@ async function failOverAndDelete(
   dns: FakeNameServer,
   dice: Dice,
   warm: readonly Instance[],
-): Promise<void> {
+): Promise<string> {
   const hostedVm = hostedVmOf(cluster);
   const ref = { cluster, vmid: 101 };
   const [chosen, other] = dice.next() < 0.5 ? [warm[0]!, warm[1]!] : [warm[1]!, warm[0]!];
@@ -167,13 +169,20 @@ async function failOverAndDelete(
     const fence = await lab.hypervisor.ensureFenced(ref, noBeat);
     if (!fence.fenced) throw new Error(fence.proof);
   });
-  await fleet.wish(chosen.id, { kind: 'serving', role: 'primary' });
+  await fleet.wish(chosen.id, serving);
   await fleet.wish(other.id, { kind: 'deleted' });
   await pause(dice.between(0, 800));
+  return chosen.id;
 }
 
 /** The problems that are left once everything works again and everybody has had time. */
-async function settled(fleet: Fleet, lab: Lab, cluster: string, dns: FakeNameServer): Promise<string[]> {
+async function settled(
+  fleet: Fleet,
+  lab: Lab,
+  cluster: string,
+  dns: FakeNameServer,
+  chosen: string,
+): Promise<string[]> {
   const hostedVm = hostedVmOf(cluster);
   let problems = ['never compared'];
   const until = Date.now() + 60_000;
@@ -182,8 +191,11 @@ async function settled(fleet: Fleet, lab: Lab, cluster: string, dns: FakeNameSer
     problems = differences(lab, hostedVm, instances, await fleet.ledger(cluster), dns);
     if (problems.length === 0) break;
     // A hosted VM's own reconciliation tells its instances again what it wants.
-    for (const one of instances) if (one.state.kind === 'warm') await fleet.wish(one.id, { kind: 'deleted' });
-    for (const one of instances) if (one.state.kind === 'failed') await fleet.wish(one.id, { kind: 'deleted' });
+    for (const { id, state } of instances) {
+      if (state.kind === 'warm' && id === chosen) await fleet.wish(id, serving);
+      if ((state.kind === 'warm' || state.kind === 'failed') && id !== chosen)
+        await fleet.wish(id, { kind: 'deleted' });
+    }
     await pause(500);
   }
   return problems;
@@ -197,9 +209,9 @@ function differences(
   dns: FakeNameServer,
 ): string[] {
   const { guests, volumes } = lab.sim.cluster.world;
-  const serving = instances.filter((one) => one.state.kind === 'serving');
+  const serves = instances.filter((one) => one.state.kind === 'serving');
   const unsettled = instances.filter((one) => one.state.kind !== 'serving' && one.state.kind !== 'deleted');
-  const vmid = serving[0]?.vmid ?? 0;
+  const vmid = serves[0]?.vmid ?? 0;
   const ours = [...guests.values()].filter((one) => one.vmid > 9_000).map((one) => one.vmid);
   const disks = volumes.flatMap((one) => /vm-(9\d{3})-/.exec(one.name)?.[1] ?? []).filter((one) => one !== '9000');
   const { current = {} } = guests.get(vmid)?.config ?? {};
@@ -209,7 +221,7 @@ function differences(
       `unsettled instances: ${unsettled.map((one) => `${one.id} ${one.state.kind}`).join(', ')}`,
       unsettled.length === 0,
     ],
-    [`one instance serves, not ${serving.length}`, serving.length === 1],
+    [`one instance serves, not ${serves.length}`, serves.length === 1],
     [`guests ${ours.join(', ')} instead of ${vmid}`, ours.length === 1 && ours[0] === vmid],
     [`disks of ${disks.join(', ')}`, disks.length === 2 && disks.every((one) => Number(one) === vmid)],
     [
@@ -217,8 +229,8 @@ function differences(
       ledger.leases.length === 1 && ledger.leases[0]!.vmid === vmid && ledger.leases[0]!.expiresAt === null,
     ],
     [`clones: ${JSON.stringify(ledger.clones)}`, ledger.clones.running === 0 && ledger.clones.waiting === 0],
-    [`DNS answers ${answers.join(', ')}`, answers.length === 1 && answers[0] === serving[0]?.address],
-    [`ipconfig0 ${current['ipconfig0'] ?? ''}`, (current['ipconfig0'] ?? '').includes(serving[0]?.address ?? 'none')],
+    [`DNS answers ${answers.join(', ')}`, answers.length === 1 && answers[0] === serves[0]?.address],
+    [`ipconfig0 ${current['ipconfig0'] ?? ''}`, (current['ipconfig0'] ?? '').includes(serves[0]?.address ?? 'none')],
     [`description ${current['description'] ?? ''}`, (current['description'] ?? '').includes('role=primary')],
     ['the serving guest is protected', current['protection'] === '1'],
     ['the serving guest runs', lab.sim.cluster.machines.get(vmid)?.qmp === 'running'],

@@ -96,7 +96,7 @@ export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint
   const alive = (async () => {
     while (keepAlive.on) {
       const process = worker;
-      if (process === undefined || process.exitCode !== null || process.signalCode !== null) await begin();
+      if (process?.exitCode !== null || process.signalCode !== null) await begin();
       else await new Promise((resolve) => setTimeout(resolve, 50));
     }
   })();

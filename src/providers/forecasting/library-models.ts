@@ -26,6 +26,9 @@ function usefulSteps(stepMs: number): number {
   return (stepMs >= hourMs ? 42 : 14) * stepsPerDay(stepMs);
 }
 
+/** A library's quantile beyond this many times the largest demand of its window is its own instability, not foresight. */
+const mostTimesLargest = 3;
+
 /** Fits one library model and keeps the paths of its forecast. Runs for up to seconds: only ever in a thread. */
 export async function fitLibrary(
   model: LibraryModel,
@@ -60,7 +63,7 @@ export async function fitLibrary(
     model,
     endOf(history),
     stepMs,
-    paths.map((path) => path.map((value) => value * unit)),
+    paths.map((path) => path.map((value) => Math.min(value * unit, mostTimesLargest * sorted.at(-1)!))),
   );
 }
 

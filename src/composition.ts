@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -61,7 +62,7 @@ export const runApi: Composition['runApi'] = async (config) => {
     client: temporal.client,
     access: { tokens: await tokensOf(api.tokensFile), hosts: api.hosts },
     addresses: () => addressesOf(config, parts),
-    webRoot: config.webRoot ?? fileURLToPath(new URL('./web', import.meta.url)),
+    ...webRoot(config),
     doctor: examination(parts, temporal.client),
     ...secret,
     ...(tls === undefined ? {} : { tls }),
@@ -125,6 +126,13 @@ export async function examineInstallation(config: Config): Promise<readonly Find
     await temporal.close();
     await parts.close();
   }
+}
+
+/** The built dashboard is beside the compiled program; a checkout has it only where `npm start` has put it. */
+function webRoot(config: Config): { webRoot?: string } {
+  const built = fileURLToPath(new URL('./web', import.meta.url));
+  const folder = config.webRoot ?? (import.meta.url.endsWith('.js') && existsSync(built) ? built : undefined);
+  return folder === undefined ? {} : { webRoot: folder };
 }
 
 async function partsOf(config: Config, process: string): Promise<Parts> {

@@ -52,11 +52,26 @@ const words: Readonly<Record<Phase['kind'], string>> = {
   retired: 'retired',
 };
 
+/** As an operator says it. */
+const commandWords: Readonly<Record<Command, string>> = {
+  failover: 'failing over',
+  handBack: 'handing back',
+  approve: 'approving',
+  promote: 'promoting',
+  extendProbation: 'extending a probation',
+  pause: 'pausing',
+  resume: 'resuming',
+  retire: 'retiring',
+};
+
 /** @returns undefined when allowed; the reason an operator reads otherwise */
 export function refusalOf(command: Command, phase: Phase, paused: boolean): Refusal | undefined {
   if (!allowedIn[command].includes(phase.kind)) {
     const when = allowedIn[command].map((kind) => words[kind]).join(' or ');
-    return refuse('wrong-phase', `${command} needs a hosted VM that is ${when}; this one is ${words[phase.kind]}`);
+    return refuse(
+      'wrong-phase',
+      `${commandWords[command]} needs a hosted VM that is ${when}; this one is ${words[phase.kind]}`,
+    );
   }
   if (command === 'resume' && !paused) return refuse('not-paused', 'this hosted VM is not paused');
   if (command === 'pause' && paused) return refuse('already-paused', 'this hosted VM is paused already');

@@ -128,7 +128,7 @@ describeInBrowser('the dashboard in Chromium', () => {
     await visit('/vm/shop');
     const handBack = page.getByRole('button', { name: 'Hand back' });
     expect(await handBack.getAttribute('aria-disabled')).toBe('true');
-    await page.getByText('handBack needs a hosted VM that is on probation', { exact: false }).waitFor();
+    await page.getByText('handing back needs a hosted VM that is on probation', { exact: false }).waitFor();
     await page.getByRole('button', { name: 'Pause …' }).click();
     await page.getByLabel('Reason (kept with the event)').fill('storage maintenance');
     await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();

@@ -66,7 +66,11 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
         const { hostedVmId } = life.input;
         await patiently(`retire VM ${instance.vmid}: stop, keep the disk`).ensureRetired({ hostedVmId, instance, now });
       }
-      return enter(life, { kind: 'retired', since: now, deleteAt: goal.deleteAt ?? Number.MAX_SAFE_INTEGER }, { role: 'retired' });
+      return enter(
+        life,
+        { kind: 'retired', since: now, deleteAt: goal.deleteAt ?? Number.MAX_SAFE_INTEGER },
+        { role: 'retired' },
+      );
     case 'deleted':
       return remove(life);
     case 'released':

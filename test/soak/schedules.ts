@@ -76,7 +76,8 @@ export async function runSchedules(
 }
 
 async function runSchedule(fleet: Fleet, seed: number): Promise<ScheduleOutcome> {
-  const cluster = `soak-${seed}`;
+  // Of equal length, so that none is the beginning of another one's name.
+  const cluster = `soak-${String(seed).padStart(6, '0')}`;
   const lab = await openLab({
     name: cluster,
     names: ['svc'],

@@ -267,7 +267,7 @@ export function forecastMembers(
   const place = between(members.nodes, h);
   // Demand that has risen beyond anything in the window lifts the cap with it.
   const clip = (value: number, cap: Cap, now: number): number =>
-    Math.min(Math.max(cap.high, now + (cap.high - cap.low) / 4), Math.max(Math.min(cap.low, now), value));
+    Math.min(Math.max(cap.high, now), Math.max(Math.min(cap.low, now), value));
   const nowRoot = scales.root.z[t]!;
   writeRow(scales.log, shape, t, h, row, 0);
   const log = clip(linearBetween(members.ridgeLog, place, row), members.capLog, scales.log.z[t]!);

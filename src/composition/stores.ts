@@ -4,6 +4,10 @@ import type { HeartbeatStore, InventoryStore, Registry } from '../ports/registry
 import { openDemandStore } from '../providers/postgres/demand.ts';
 import { createEventLog } from '../providers/postgres/events.ts';
 import { createForecastStore } from '../providers/postgres/forecasts.ts';
+import type { BeliefStore } from '../ports/belief-store.ts';
+import type { FitLedger } from '../ports/fit-ledger.ts';
+import { createBeliefStore } from '../providers/postgres/beliefs.ts';
+import { createFitLedger } from '../providers/postgres/fit-ledger.ts';
 import type { ForecastStore } from '../ports/forecast-store.ts';
 import { createPushLedger } from '../providers/postgres/pushes.ts';
 import type { PushLedger } from '../ports/push-ledger.ts';
@@ -23,6 +27,8 @@ export type Stores = {
   readonly events: EventLog;
   readonly pushes: PushLedger;
   readonly forecasts: ForecastStore;
+  readonly fits: FitLedger;
+  readonly beliefs: BeliefStore;
 };
 
 /** Opens the store without asking it anything: it may be away when a process starts. */
@@ -37,6 +43,8 @@ export function openStores(postgresUrl: string): Stores {
     events: createEventLog(sql),
     pushes: createPushLedger(sql),
     forecasts: createForecastStore(sql),
+    fits: createFitLedger(sql),
+    beliefs: createBeliefStore(sql),
   };
 }
 

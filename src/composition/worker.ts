@@ -6,7 +6,8 @@ import { hostedVmWorkflowId } from '../domain/cluster-messages.ts';
 import { hostedVmSignals } from '../domain/hosted-vm/messages.ts';
 import { createEvaluator } from '../foresight/evaluator.ts';
 import { watchDemand } from '../foresight/demand-watcher.ts';
-import { ownModels } from '../planning/forecast/models.ts';
+import { startFitter } from '../foresight/fitter.ts';
+import { threadForecaster } from '../providers/forecasting/threads.ts';
 import { startWorker } from '../workers/worker.ts';
 import { probeOnce } from './probe.ts';
 import { healthFactors } from './health-factors.ts';
@@ -41,7 +42,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
       demand: stores.demand,
       registry: stores.registry,
       forecasts: stores.forecasts,
-      models: ownModels(),
+      beliefs: stores.beliefs,
       healthOf: healthFactors(parts),
     }),
     probe: probeOnce,
@@ -66,6 +67,20 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     now: Date.now,
     log: (line) => log.warn(line),
   });
+  const { threads = 1 } = options;
+  const forecaster = threadForecaster({ threads });
+  const fitter = startFitter({
+    demand: stores.demand,
+    forecasts: stores.forecasts,
+    ledger: stores.fits,
+    events: stores.events,
+    forecaster,
+    specs: () => Promise.resolve(parts.inventory.current()?.inventory.hostedVms ?? []),
+    holder: options.identity,
+    atOnce: threads,
+    now: Date.now,
+    log: (line, facts) => log.info(facts, line),
+  });
   const upkeep = cron.schedule(
     upkeepCadence,
     async () => {
@@ -80,7 +95,8 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     done: worker.done,
     stop: async () => {
       await upkeep.destroy();
-      await watcher.stop();
+      await Promise.all([watcher.stop(), fitter.stop()]);
+      await forecaster.close();
       await worker.stop();
       await temporal.close();
       await connection.close();

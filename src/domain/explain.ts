@@ -42,6 +42,8 @@ function whyOf(state: HostedVmState): string[] {
     const { risk, plan } = evaluation;
     const parts = risk.parts.map(({ points, text }) => `${text} (${Math.round(points)})`).join('; ');
     why.push(`risk ${Math.round(risk.score * 100)} of 100${parts === '' ? '' : `: ${parts}`}`);
+    if (evaluation.modelReason !== undefined) why.push(`forecast by ${evaluation.modelReason}`);
+    if (evaluation.capacityReason !== undefined) why.push(`capacity: ${evaluation.capacityReason}`);
     why.push(...plan.reasons.map(({ text }) => `standby plan: ${text}`));
   }
   if (state.breaker?.open === true) why.push(`the cluster's breaker is open: ${state.breaker.reason.text}`);

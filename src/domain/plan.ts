@@ -36,6 +36,10 @@ export type Evaluation = {
   /** Demand of the newest complete bucket in queries per second; null when it is missing. */
   readonly demandQps: number | null;
   readonly model: string;
+  /** Which model speaks and why, in words, with the numbers that chose it. */
+  readonly modelReason?: string;
+  /** What was learned of the capacity from CPU against demand, beside what is declared. */
+  readonly capacityReason?: string;
   /** Highest p50, p90 and p99 within the lead time, queries per second; null without a forecast. */
   readonly peak: { readonly p50: number; readonly p90: number; readonly p99: number } | null;
   readonly risk: Risk;

@@ -1,22 +1,29 @@
 import { bucketMs } from '../domain/demand.ts';
 import type { Instance } from '../domain/instance.ts';
-import { dayMs, hourMs, minuteMs, secondMs } from '../domain/time.ts';
+import { dayMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
+import type { Evaluation } from '../domain/plan.ts';
+import type { Reason } from '../domain/reason.ts';
 import { evaluate } from '../planning/evaluate.ts';
-import type { ForecastModel } from '../planning/forecast/model.ts';
+import type { EvaluationInput } from '../planning/evaluate.ts';
+import { utcOffsetMs } from '../planning/forecast/holidays.ts';
+import { allModels } from '../planning/forecast/models.ts';
+import type { ModelOptions } from '../planning/forecast/models.ts';
 import type { FailureHistory, FailurePrior } from '../planning/risk/failure.ts';
 import { fleetPrior, startingPrior } from '../planning/risk/failure.ts';
 import type { HealthFactors } from '../planning/risk/health-factors.ts';
 import type { ShadowView } from '../planning/standby.ts';
+import type { Belief, BeliefStore, Calibration } from '../ports/belief-store.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { EvaluationRequest, Evaluator } from '../ports/evaluator.ts';
-import type { ForecastStore } from '../ports/forecast-store.ts';
+import type { Choice, ForecastStore } from '../ports/forecast-store.ts';
+import type { FittedState } from '../ports/forecaster.ts';
 import type { Registry } from '../ports/registry.ts';
+import { historyMs, horizonMs, sinceFirstQuery, stepMs } from './history.ts';
+import { keepStates } from './states.ts';
 
-/** What the models see at most: four weeks of five minutes. */
-const historyMs = 28 * dayMs;
-const stepMs = 5 * minuteMs;
-const horizonMs = 48 * hourMs;
+/** A fitted state holds what it needs of the past beyond these: a week and a day, for the same hour a week ago. */
+const recentMs = 8 * dayMs;
 /** The newest bucket is complete about this long after it ended: watermark, batch, commit. */
 const settleMs = 5 * secondMs;
 /** Until lead times have been measured: a linked clone, a boot and a warm-up. */
@@ -29,7 +36,7 @@ export type EvaluatorDeps = {
   readonly demand: Pick<DemandStore, 'read'>;
   readonly registry: Pick<Registry, 'events' | 'views'>;
   readonly forecasts: ForecastStore;
-  readonly models: readonly ForecastModel[];
+  readonly beliefs: Pick<BeliefStore, 'belief' | 'calibration'>;
   /** Health of the primary and its node as measured now; undefined where nothing is known. */
   readonly healthOf: (primary: Instance) => Promise<HealthFactors | undefined>;
 };
@@ -39,42 +46,82 @@ type Fleet = {
   readonly failures: ReadonlyMap<string, readonly EpochMs[]>;
   readonly prior: FailurePrior;
   readonly leadTimeMs: number;
+  readonly calibration: Calibration | undefined;
 };
 
 /** Brings together what an evaluation looks at, lets `planning` think, and stores the forecast in full. */
 export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   let fleet: Fleet | undefined;
+  const states = keepStates(deps.forecasts);
   return {
     async evaluate(request) {
       const { spec, now } = request;
       if (fleet === undefined || now - fleet.at > fleetAgeMs) fleet = await readFleet(deps, now);
       const primary = request.instances.find(({ role }) => role === 'primary');
+      const choice = await deps.forecasts.choice(spec.id);
       const to = Math.floor(now / stepMs) * stepMs;
-      const [recent, demandQps, chosen, health] = await Promise.all([
-        deps.demand.read({ hostedVmId: spec.id, from: to - historyMs, to, stepMs }),
+      const from = to - (choice === undefined ? historyMs : recentMs);
+      const [recent, demandQps, state, belief, health] = await Promise.all([
+        deps.demand.read({ hostedVmId: spec.id, from, to, stepMs }),
         demandNow(deps, spec.id, now),
-        deps.forecasts.chosen(spec.id),
+        choice === undefined ? undefined : states.of(choice),
+        deps.beliefs.belief(spec.id),
         primary === undefined ? undefined : deps.healthOf(primary),
       ]);
-      const result = evaluate({
+      const shadows = shadowsOf(request);
+      const input: EvaluationInput = {
         spec,
-        recent,
+        recent: sinceFirstQuery(recent),
         demandQps,
-        state: chosen?.state,
-        models: deps.models,
+        state,
+        models: allModels(modelOptions(state, spec.timeZone)),
         failures: failuresOf(request, fleet),
         prior: fleet.prior,
         health,
-        shadows: shadowsOf(request),
+        calibration: fleet.calibration,
+        judgeOverloadByCpu: belief.learned?.kind === 'unexplained',
+        shadows,
         leadTimeMs: fleet.leadTimeMs,
         now,
         horizonMs,
-      });
-      const { forecast } = result;
+      };
+      const forecastOff = belief.drift?.kind === 'off' ? belief.drift.reason : undefined;
+      const result = evaluate({ ...input, forecastOff });
+      // A forecast that is not believed is still made and compared with what comes: that is how it earns belief again.
+      const { forecast } = forecastOff === undefined ? result : evaluate(input);
+      const evaluation = { ...result.evaluation, ...inWords(result.reason, choice, belief, spec.capacityQps) };
       const stored = forecast === null ? null : { hostedVmId: spec.id, at: now, ...forecast };
-      await deps.forecasts.save(spec.id, result.evaluation, stored);
-      return result.evaluation;
+      await deps.forecasts.save(spec.id, evaluation, stored, {
+        leadTimeMs: fleet.leadTimeMs,
+        capacityQps: spec.capacityQps,
+        readyShadows: shadows.filter(({ state: at, warmth }) => at === 'warm' && warmth !== 'stopped').length,
+      });
+      return evaluation;
     },
+  };
+}
+
+/** A state is read as it was fitted: by the local time of then. */
+function modelOptions(state: FittedState | undefined, timeZone: string): ModelOptions {
+  const horizonSteps = horizonMs / stepMs;
+  return state === undefined ? { horizonSteps } : { horizonSteps, utcOffsetMs: utcOffsetMs(state.fittedAt, timeZone) };
+}
+
+/** Which model spoke and why, and what was learned of the capacity: for `umbra explain`. */
+function inWords(
+  spoken: Reason,
+  choice: Choice | undefined,
+  { drift, learned }: Belief,
+  declaredQps: number,
+): Pick<Evaluation, 'modelReason' | 'capacityReason'> {
+  const doubt = drift?.kind === 'alarm' && drift.reason !== undefined ? `; ${drift.reason.text}` : '';
+  const modelReason =
+    spoken.code === 'model-chosen' && choice !== undefined ? `${choice.reason.text}${doubt}` : spoken.text;
+  return {
+    modelReason,
+    ...(learned === undefined || learned.kind === 'too-little'
+      ? {}
+      : { capacityReason: `declared ${Number(declaredQps.toPrecision(3))} q/s; ${learned.text}` }),
   };
 }
 
@@ -109,12 +156,13 @@ function failuresOf({ spec, failoversAt, now }: EvaluationRequest, fleet: Fleet)
 }
 
 /** Umbra's own events teach how often machines fail and how long a shadow takes. */
-async function readFleet({ registry }: EvaluatorDeps, now: EpochMs): Promise<Fleet> {
-  const [failed, imported, warm, views] = await Promise.all([
+async function readFleet({ registry, beliefs }: EvaluatorDeps, now: EpochMs): Promise<Fleet> {
+  const [failed, imported, warm, views, calibration] = await Promise.all([
     registry.events({ kinds: ['failed-detected'], limit: mostEvents }),
     registry.events({ kinds: ['failure-imported'], limit: mostEvents }),
     registry.events({ kinds: ['shadow-warm'], limit: mostEvents }),
     registry.views(),
+    beliefs.calibration(),
   ]);
   const failures = new Map<string, EpochMs[]>();
   for (const { hostedVmId, at } of [...failed, ...imported]) {
@@ -124,6 +172,7 @@ async function readFleet({ registry }: EvaluatorDeps, now: EpochMs): Promise<Fle
   return {
     at: now,
     failures,
+    calibration,
     prior: histories.length === 0 ? startingPrior : fleetPrior(histories, now),
     leadTimeMs: leadTimeOf(warm.flatMap(({ facts }) => (typeof facts['tookMs'] === 'number' ? [facts['tookMs']] : []))),
   };

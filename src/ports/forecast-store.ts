@@ -14,24 +14,53 @@ export type StoredForecast = {
   readonly values: readonly (readonly number[])[];
 };
 
+/** Code, sentence and the numbers of the backtest that chose a model. */
+export type ChoiceReason = {
+  readonly code: string;
+  readonly text: string;
+  readonly facts?: Readonly<Record<string, number | string | boolean>>;
+};
+
 /** Which model speaks for a hosted VM, why, and its fitted state. */
 export type ChosenModel = {
   readonly hostedVmId: string;
   readonly state: FittedState;
+  /** The model that speaks, where `state` holds several candidates; `state.model` unless given. */
+  readonly speaks?: string;
   readonly chosenAt: EpochMs;
-  /** Code, sentence and the numbers of the backtest that chose it. */
-  readonly reason: {
-    readonly code: string;
-    readonly text: string;
-    readonly facts?: Readonly<Record<string, number | string | boolean>>;
-  };
+  readonly reason: ChoiceReason;
+};
+
+/** What is known of a choice without its state of half a megabyte. */
+export type Choice = {
+  readonly hostedVmId: string;
+  readonly model: string;
+  readonly chosenAt: EpochMs;
+  readonly reason: ChoiceReason;
+};
+
+/** What was true at an evaluation and cannot be told from it later; its outcome is judged by it. */
+export type Circumstances = {
+  readonly leadTimeMs: number;
+  readonly capacityQps: number;
+  /** Shadows that could have taken over at once. */
+  readonly readyShadows: number;
 };
 
 /** Fitted models and what they said. */
 export interface ForecastStore {
   chosen(hostedVmId: string): Promise<ChosenModel | undefined>;
+  /** As `chosen`, without the state. */
+  choice(hostedVmId: string): Promise<Choice | undefined>;
+  choices(): Promise<Choice[]>;
+  /** The newest choice stays: one made before it is ignored. */
   choose(chosen: ChosenModel): Promise<void>;
   /** Stores forecast and evaluation; a repeat of the same (hosted VM, at) is harmless. `forecast` is null when there is none. */
-  save(hostedVmId: string, evaluation: Evaluation, forecast: StoredForecast | null): Promise<void>;
+  save(
+    hostedVmId: string,
+    evaluation: Evaluation,
+    forecast: StoredForecast | null,
+    circumstances?: Circumstances,
+  ): Promise<void>;
   newest(hostedVmId: string): Promise<StoredForecast | undefined>;
 }

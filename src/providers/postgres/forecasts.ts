@@ -1,5 +1,5 @@
 import { dayMs } from '../../domain/time.ts';
-import type { ChosenModel, ForecastStore, StoredForecast } from '../../ports/forecast-store.ts';
+import type { Choice, ChosenModel, ForecastStore, StoredForecast } from '../../ports/forecast-store.ts';
 import type { Sql } from '../../ports/sql.ts';
 
 /** Forecasts are compared with what came for this long; evaluations are small and are kept longer. */
@@ -9,6 +9,8 @@ const keepEvaluationsMs = 90 * dayMs;
 const tidyEvery = 100;
 
 type ChoiceRow = { model: string; chosen_at: number; reason: ChosenModel['reason']; state: ChosenModel['state'] };
+const choiceColumns =
+  'select hosted_vm_id as "hostedVmId", model, chosen_at as "chosenAt", reason from forecast_choices';
 type ForecastRow = { at: number; model: string; start: number; step_ms: number; quantiles: number[][] };
 
 export function createForecastStore(sql: Sql): ForecastStore {
@@ -21,20 +23,26 @@ export function createForecastStore(sql: Sql): ForecastStore {
       );
       return row === undefined
         ? undefined
-        : { hostedVmId, chosenAt: row.chosen_at, reason: row.reason, state: row.state };
+        : { hostedVmId, speaks: row.model, chosenAt: row.chosen_at, reason: row.reason, state: row.state };
     },
-    async choose({ hostedVmId, state, chosenAt, reason }) {
+    async choice(hostedVmId) {
+      return (await sql.query<Choice>(`${choiceColumns} where hosted_vm_id = $1`, [hostedVmId]))[0];
+    },
+    choices: () => sql.query<Choice>(`${choiceColumns} order by hosted_vm_id`),
+    async choose({ hostedVmId, state, speaks, chosenAt, reason }) {
       await sql.query(
         `insert into forecast_choices (hosted_vm_id, model, chosen_at, reason, state) values ($1, $2, $3, $4, $5)
          on conflict (hosted_vm_id) do update set model = excluded.model, chosen_at = excluded.chosen_at,
            reason = excluded.reason, state = excluded.state where excluded.chosen_at >= forecast_choices.chosen_at`,
-        [hostedVmId, state.model, chosenAt, JSON.stringify(reason), JSON.stringify(state)],
+        [hostedVmId, speaks ?? state.model, chosenAt, JSON.stringify(reason), JSON.stringify(state)],
       );
     },
-    async save(hostedVmId, evaluation, forecast) {
+    async save(hostedVmId, evaluation, forecast, circumstances) {
+      const { leadTimeMs = null, capacityQps = null, readyShadows = null } = circumstances ?? {};
       await sql.query(
-        'insert into evaluations (hosted_vm_id, at, evaluation) values ($1, $2, $3) on conflict do nothing',
-        [hostedVmId, evaluation.at, JSON.stringify(evaluation)],
+        `insert into evaluations (hosted_vm_id, at, evaluation, lead_ms, capacity_qps, ready)
+         values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
+        [hostedVmId, evaluation.at, JSON.stringify(evaluation), leadTimeMs, capacityQps, readyShadows],
       );
       if (forecast !== null) await insertForecast(sql, forecast);
       saves.count += 1;

@@ -1,0 +1,19 @@
+import type { DemandSeries } from '../domain/demand.ts';
+import { dayMs, hourMs, minuteMs } from '../domain/time.ts';
+
+/** Forecasts are made in steps of five minutes, for two days. */
+export const stepMs = 5 * minuteMs;
+export const horizonMs = 48 * hourMs;
+/** What a model sees at most: four weeks. */
+export const historyMs = 28 * dayMs;
+
+/**
+ * The series from its first query on. A young hosted VM has no past: what lies before its first query was neither
+ * missing nor quiet, it was not there, and must not teach anything.
+ */
+export function sinceFirstQuery(series: DemandSeries): DemandSeries {
+  const first = series.qps.findIndex((value) => value > 0);
+  const from = first < 0 ? series.qps.findIndex((value) => Number.isFinite(value)) : first;
+  if (from <= 0) return series;
+  return { start: series.start + from * series.stepMs, stepMs: series.stepMs, qps: series.qps.slice(from) };
+}

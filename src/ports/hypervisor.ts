@@ -155,6 +155,11 @@ export interface Hypervisor {
   ): Promise<GuestView>;
   /** Deletes only a guest whose marker says retired and names this hosted VM, and that is stopped. Gone already is success. */
   ensureDeleted(ref: GuestRef, marker: Marker, beat: () => void, signal?: AbortSignal): Promise<void>;
+  /**
+   * Cuts a linked clone loose from its template, so that the template may be replaced: each disk is copied, running or
+   * not. Nothing to do for a full clone. `capacity` when no storage can take the copy.
+   */
+  ensureFlat?(ref: GuestRef, beat: () => void, signal?: AbortSignal): Promise<GuestView>;
   configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
   /** @param guests VMIDs of primaries outside the pool, checked one by one */
   checkRights(signal?: AbortSignal, guests?: readonly number[]): Promise<RightsFinding[]>;

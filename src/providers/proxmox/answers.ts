@@ -26,6 +26,7 @@ export const resource = z.object({
   mem: number.optional(),
   maxmem: number.optional(),
   storage: text.optional(),
+  plugintype: text.optional(),
   shared: flag.optional(),
   disk: number.optional(),
   maxdisk: number.optional(),

@@ -141,6 +141,26 @@ export class Calls {
     );
   }
 
+  /** Copies a disk and frees the old one; refused when the configuration is no longer the one with this digest. */
+  async moveDisk(
+    node: string,
+    vmid: number,
+    disk: string,
+    to: { readonly storage: string; readonly format?: 'raw' | 'qcow2' },
+    digest: string | undefined,
+  ): Promise<string> {
+    return checked(
+      answers.upid,
+      'disk move',
+      await this.#guest(node, vmid).move_disk.$post({
+        disk: disk as 'scsi0',
+        delete: true,
+        ...to,
+        ...(digest === undefined ? {} : { digest }),
+      }),
+    );
+  }
+
   async destroy(node: string, vmid: number, unreferencedDisks: boolean): Promise<string> {
     return checked(
       answers.upid,

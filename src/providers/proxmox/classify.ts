@@ -35,7 +35,7 @@ const rows: readonly Row[] = [
     text: /VM is locked \(|can't lock file|got lock request timeout|trying to acquire lock|locked command timed out|is running - destroy failed/,
   },
   // Somebody else wrote the configuration between our read and our write: read again.
-  { is: 'locked', text: /checksum mismatch/ },
+  { is: 'locked', text: /checksum mismatch|detected modified configuration/ },
   { is: 'agent-down', text: /QEMU guest agent is not running|No QEMU guest agent configured/ },
   {
     is: 'quorum',

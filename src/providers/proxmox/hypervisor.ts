@@ -8,6 +8,7 @@ import { ensureDeleted } from './deletion.ts';
 import { configDrift } from './drift.ts';
 import { ProxmoxEngine } from './engine.ts';
 import { ensureFenced } from './fence.ts';
+import { ensureFlat } from './flatten.ts';
 import { live, observed } from './guest.ts';
 import type { ProxmoxLog } from './log.ts';
 import { ensureMarked } from './marking.ts';
@@ -70,6 +71,7 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     ensureFenced: async (ref, beat, signal) => await ensureFenced(work(site, beat, signal, { urgent: true }), ref),
     ensureMarked: async (ref, marker, how, signal) => await ensureMarked(work(site, noBeat, signal), ref, marker, how),
     ensureDeleted: async (ref, marker, beat, signal) => await ensureDeleted(work(site, beat, signal), ref, marker),
+    ensureFlat: async (ref, beat, signal) => await ensureFlat(work(site, beat, signal), ref),
     configDrift: async (primary, shadow, signal) => {
       const [a, b] = await Promise.all([configOf(primary, signal), configOf(shadow, signal)]);
       return configDrift(a, b);

@@ -47,6 +47,13 @@ export function demoWorld(options: DemoOptions = {}): { world: World; token: { i
     options: { pool: 'tank', content: 'images,rootdir', shared: '1' },
     totalBytes: 2048 * gibibyte,
   });
+  // Where a linked clone's disk goes when it is cut loose: blocks cannot be copied within their own storage.
+  world.storages.set('vault', {
+    id: 'vault',
+    type: 'rbd',
+    options: { pool: 'vault', content: 'images', shared: '1' },
+    totalBytes: 1024 * gibibyte,
+  });
   const addDisk = (vmid: number, node: string, base = false): string => {
     const name = `${base ? 'base' : 'vm'}-${vmid}-disk-0`;
     world.volumes.push({ storage: 'tank', name, node, bytes: 4 * gibibyte });

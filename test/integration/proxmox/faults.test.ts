@@ -58,6 +58,16 @@ const writes: Readonly<Record<string, Write>> = {
       expect(guests(lab).get(9001)!.config.current['scsi0']).toContain('size=8G');
     },
   },
+  flatten: {
+    call: 'POST /move_disk',
+    prepare: made,
+    act: (lab) => lab.hypervisor.ensureFlat!(ref(9001), noBeat),
+    holds: (lab) => {
+      expect(guests(lab).get(9001)!.config.current['scsi0']).toMatch(/^vault:vm-9001-disk-0,/);
+      const disks = lab.sim.cluster.world.volumes.filter((one) => one.name.includes('vm-9001-disk'));
+      expect(disks.map((one) => `${one.storage}:${one.name}`)).toEqual(['vault:vm-9001-disk-0']);
+    },
+  },
   start: {
     call: 'POST /status/start',
     prepare: made,

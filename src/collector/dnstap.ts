@@ -8,8 +8,7 @@
 export const authResponse = 2;
 export const clientResponse = 6;
 
-/** Socket protocols: 1 is UDP, 2 TCP, 3 DoT, 4 DoH, 5 DNSCrypt over UDP, 6 over TCP, 7 DoQ. */
-export const udp = 1;
+/** Socket protocol: 1 is UDP, 2 TCP, 3 DoT, 4 DoH, 5 DNSCrypt over UDP, 6 over TCP, 7 DoQ. */
 export const tcp = 2;
 
 /** The longest varint of 64 bits. */

@@ -2,7 +2,6 @@ import type { HealthReport, Verdict } from '../health.ts';
 import { isNewer, verdictOf } from '../health.ts';
 import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance, InstanceId } from '../instance.ts';
-import type { EpochMs } from '../time.ts';
 
 /** Takes the waiting reports in: the newest of every vantage point counts, older ones are dropped. */
 export function withReports(state: HostedVmState): HostedVmState {
@@ -64,11 +63,6 @@ export function returned(state: HostedVmState): Instance | undefined {
         report.observedAtMs > since,
     );
   });
-}
-
-/** Newest report about anything: the state is as fresh as this. */
-export function newestReportAt(state: HostedVmState): EpochMs {
-  return Math.max(0, ...state.reports.map(({ observedAtMs }) => observedAtMs));
 }
 
 function keyOf(report: HealthReport): string {

@@ -12,12 +12,6 @@ export function sortedFinite(values: Iterable<number>): Float64Array {
   return Float64Array.from([...values].filter((value) => Number.isFinite(value))).sort();
 }
 
-/** Median of the finite values; NaN when there is none. */
-export function median(values: Iterable<number>): number {
-  const sorted = sortedFinite(values);
-  return sorted.length === 0 ? NaN : quantileOfSorted(sorted, 0.5);
-}
-
 /**
  * Weighted empirical quantiles: each value stands at the middle of its weight, linear between neighbours.
  * With equal weights it differs from type 7 by less than one order statistic.

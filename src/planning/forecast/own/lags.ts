@@ -66,7 +66,6 @@ export function rowWidth(shape: LagShape): number {
 /** Column of d1, the smoothed value one day before the target. */
 export const yesterdayColumn = 5;
 export const shortMeanColumn = 2;
-export const dayMeanColumn = 4;
 
 /** Saturday and Sunday, for a step of the week that begins on Thursday (as the epoch does). */
 function isWeekend(stepOfWeek: number, perDay: number): boolean {

@@ -95,7 +95,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   cluster.view.publish();
   const { timing } = cluster;
   clock.every(timing.statusPeriodMs, () => cluster.view.publish());
-  clock.every(timing.haRoundMs, () => void cluster.ha.round().catch((error: unknown) => cluster.log(String(error))));
+  clock.every(cluster.ha.lookMs, () => void cluster.ha.look().catch((error: unknown) => cluster.log(String(error))));
   const heartbeat: { url: string | undefined } = { url: options.heartbeatUrl };
   clock.every(heartbeatMs, () => beatHearts(cluster, () => heartbeat.url));
 

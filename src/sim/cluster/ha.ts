@@ -11,7 +11,14 @@ type Service = {
   moveTo: string | undefined;
 };
 
-/** The HA manager: rounds of ten seconds, a watchdog that kills nodes without quorum, a fence that waits for it. */
+/** Between two rounds the managers look this often whether a node has gone; the watchdogs do it too. */
+const looksPerRound = 5;
+
+/**
+ * The HA manager: rounds of ten seconds, a watchdog that kills nodes without quorum, a fence that waits for it. One node
+ * is its master. When the master itself goes nobody acts until its lock has run out, and its successor learns only then
+ * which nodes are silent: so a guest is recovered after two minutes, and after three when the master is what failed.
+ */
 export class HaManager {
   readonly #cluster: Cluster;
   readonly #services = new Map<string, Service>();
@@ -21,6 +28,11 @@ export class HaManager {
   /** Set while the stack is disarmed. */
   disarmed: 'freeze' | 'ignore' | undefined;
   #busy = false;
+  #looks = 0;
+  #master: string | undefined;
+  /** When the master's lock was last renewed, and since when the present one is master. */
+  #renewedAt = 0;
+  #electedAt = -Infinity;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -85,16 +97,52 @@ export class HaManager {
     );
   }
 
-  /** One round of the managers. */
-  async round(): Promise<void> {
+  /** The node whose manager decides; the last one while its successor waits for the lock. */
+  get master(): string {
+    return this.#master ?? [...this.#cluster.world.nodes.values()].find((node) => node.on)?.name ?? '';
+  }
+
+  /** How often `look` is to be called. */
+  get lookMs(): number {
+    return this.#cluster.timing.haRoundMs / looksPerRound;
+  }
+
+  /** A look at the nodes; every fifth is a round, in which the managers look at all services too. */
+  async look(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
     try {
+      const isRound = this.#looks % looksPerRound === 0;
+      this.#looks += 1;
       this.#watchNodes();
-      if (this.disarmed !== undefined || this.#cluster.quorumLost) return;
-      for (const sid of [...this.#cluster.world.ha.keys()].sort()) await this.#serve(sid);
+      this.#elect(isRound);
+      if (this.disarmed !== undefined || this.#cluster.quorumLost || this.#silentSince.has(this.master)) return;
+      const { ha } = this.#cluster.world;
+      const due = isRound ? [...ha.keys()] : [...ha.keys()].filter((sid) => this.#isSilent(sid));
+      for (const sid of due.sort()) await this.#serve(sid);
     } finally {
       this.#busy = false;
+    }
+  }
+
+  #isSilent(sid: string): boolean {
+    return this.#silentSince.has(this.#services.get(sid)?.node ?? this.nodeOf(sid));
+  }
+
+  /** The master renews its lock each round. Who takes it over does so when it has run out, not before. */
+  #elect(isRound: boolean): void {
+    const { world, clock, timing } = this.#cluster;
+    const now = clock.now();
+    const heard = [...world.nodes.keys()].filter((node) => this.#hears(node));
+    if (this.#master === undefined) {
+      this.#master = heard[0];
+      this.#renewedAt = now;
+    } else if (heard.includes(this.#master)) {
+      if (isRound) this.#renewedAt = now;
+    } else if (now - this.#renewedAt >= timing.lockLifetimeMs && heard.length > 0) {
+      this.#master = heard[0];
+      this.#renewedAt = now;
+      this.#electedAt = now;
     }
   }
 
@@ -122,15 +170,19 @@ export class HaManager {
     const service = this.#service(sid);
     const silent = this.#silentSince.get(service.node);
     if (silent !== undefined) {
-      // The node counts as gone after the fence delay, and as dead once its cluster lock has run out.
-      service.state = clock.now() - silent >= timing.fenceDelayMs ? 'fence' : 'started';
-      if (clock.now() - silent < timing.lockLifetimeMs || this.#cluster.isUp(service.node)) return;
+      // The node counts as gone after the fence delay, and as dead once its cluster lock has run out. A new master
+      // counts the delay from when it took over.
+      const known = clock.now() - Math.max(silent, this.#electedAt);
+      service.state = known >= timing.fenceDelayMs ? 'fence' : 'started';
+      if (known < timing.fenceDelayMs || clock.now() - silent < timing.lockLifetimeMs) return;
+      if (this.#cluster.isUp(service.node)) return;
       service.state = 'recovery';
-      const target = this.#placeFor(service.node);
+      const gone = service.node;
+      const target = this.#placeFor(gone);
       if (target === undefined) return;
       guest.node = target;
       service.node = target;
-      this.#cluster.volumes.move(guest.vmid, service.node, target);
+      this.#cluster.volumes.move(guest.vmid, gone, target);
     }
     service.node = guest.node;
     if (service.moveTo !== undefined) {
@@ -151,6 +203,8 @@ export class HaManager {
         this.#cluster.halt(guest.vmid);
       }
       service.state = 'stopped';
+      // Asking for a stop is also how a human takes a service out of `error`.
+      service.failedStarts = 0;
       return;
     }
     if (runs) {

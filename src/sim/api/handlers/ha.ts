@@ -101,7 +101,7 @@ function move(call: Call): object | null {
 function current(call: Call): object[] {
   const { cluster, node } = call;
   const { ha, world } = cluster;
-  const master = [...world.nodes.values()].find((other) => other.on)?.name ?? node;
+  const { master } = ha;
   const of9 = world.release !== '8.4';
   const rows: object[] = [
     {
@@ -166,7 +166,7 @@ export const haHandlers: Readonly<Record<string, Handler>> = {
   'GET /cluster/ha/status/current': current,
   'GET /cluster/ha/status/manager_status': ({ cluster }) => ({
     manager_status: {
-      master_node: [...cluster.world.nodes.values()].find((node) => node.on)?.name ?? '',
+      master_node: cluster.ha.master,
       node_status: Object.fromEntries(
         [...cluster.world.nodes.values()].map((node) => [
           node.name,

@@ -228,7 +228,7 @@ async function originsOf(options: Options, series: DemandSeries, horizonSteps: n
   const origins = text
     .split(/\r?\n/)
     .map((line, index) => ({ text: line.trim(), line: index + 1 }))
-    .filter((entry) => entry.text !== '')
+    .filter((entry) => entry.text !== '' && !(entry.line === 1 && entry.text === 'origin'))
     .map((entry) => {
       const origin = Number(entry.text);
       if (!Number.isInteger(origin) || origin < 2 || origin > series.qps.length) {
@@ -375,9 +375,9 @@ function printTable(
   const last = String(scored.at(-1));
   const rows = figures.map(({ model, scores, cpuMsPerForecast, why, unfit }) => [
     model,
-    ...scored.map((steps) => scores[String(steps)]!['rel90']!.toFixed(3)),
-    scores[last]!['rel50']!.toFixed(3),
-    scores[last]!['coverage90']!.toFixed(3),
+    ...scored.map((steps) => shown(scores[String(steps)]!['rel90'])),
+    shown(scores[last]!['rel50']),
+    shown(scores[last]!['coverage90']),
     cpuMsPerForecast.toFixed(1),
     unfit > 0 ? `no forecast at ${unfit} of ${origins} origins: ${why ?? ''}` : '',
   ]);
@@ -399,6 +399,10 @@ function printTable(
     ),
   );
 }
+
+/** Three digits; a dash where nothing was scored or the baseline had nothing to compare with. */
+const shown = (figure: number | undefined): string =>
+  figure !== undefined && Number.isFinite(figure) ? figure.toFixed(3) : '-';
 
 /** A bar with the time left on a terminal; a line for every tenth elsewhere. Always on standard error. */
 export function progressBar(terminal: Terminal, total: number): { at(done: number, what: string): void; end(): void } {

@@ -47,6 +47,9 @@ export function parseSeries(text: string): ReadSeries {
     rows.push({ at, value: Number.isFinite(number) ? number : NaN });
   });
   if (rows.length < 2) throw new SeriesError(`${rows.length} rows of timestamp,value were found; two are the least`);
+  if (!rows.some(({ value }) => Number.isFinite(value))) {
+    throw new SeriesError(`none of the ${rows.length} rows holds a value; each line is timestamp,value`);
+  }
   if (rows.some(({ at }, index) => index > 0 && at < rows[index - 1]!.at)) {
     rows.sort((left, right) => left.at - right.at);
     notes.push('rows were not in order of time and were sorted');
@@ -93,16 +96,15 @@ function onGrid(rows: readonly { at: number; value: number }[], notes: string[])
 }
 
 /**
- * Sums a series to wider steps that begin on whole multiples of the width. A wide step with more than half of its
- * narrow steps missing is missing; otherwise what is missing is taken as the mean of the rest.
+ * Sums a series to wider steps, from its first step on: wide step i holds the narrow steps i x factor and those after it, so that
+ * anyone who sums the rows of a file gets the same indices. A wide step with more than half of its narrow steps missing is
+ * missing; otherwise what is missing is taken as the mean of the rest.
  */
 export function summed(series: DemandSeries, stepMs: number): DemandSeries {
   const factor = Math.round(stepMs / series.stepMs);
   if (factor <= 1) return series;
-  const start = Math.ceil(series.start / stepMs) * stepMs;
-  const skip = Math.round((start - series.start) / series.stepMs);
   const qps: number[] = [];
-  for (let at = skip; at + factor <= series.qps.length; at += factor) {
+  for (let at = 0; at + factor <= series.qps.length; at += factor) {
     let sum = 0;
     let known = 0;
     for (let index = at; index < at + factor; index += 1) {
@@ -113,7 +115,7 @@ export function summed(series: DemandSeries, stepMs: number): DemandSeries {
     }
     qps.push(known * 2 >= factor ? (sum * factor) / known : NaN);
   }
-  return { start, stepMs, qps };
+  return { start: series.start, stepMs, qps };
 }
 
 const iso = (at: number): string => new Date(at).toISOString();

@@ -3,6 +3,8 @@ import type { ApiOptions, RunningApi } from '../api/options.ts';
 import type { InstanceId } from '../domain/instance.ts';
 import type { HostedVmView } from '../domain/view.ts';
 import type { ConfigDrift } from '../ports/hypervisor.ts';
+import { reportForesight } from '../foresight/report.ts';
+import { hostedVmIdsOf } from './foresight.ts';
 import type { Parts } from './parts.ts';
 
 /** The API process: what differs between production and the demonstration comes from outside. */
@@ -13,7 +15,18 @@ export async function startApiProcess(
   return await startApi({
     ...options,
     stores: parts.stores,
-    forecasts: { newest: (id) => parts.stores.forecasts.newest(id) },
+    forecasts: {
+      newest: (id) => parts.stores.forecasts.newest(id),
+      foresight: () =>
+        reportForesight(
+          {
+            ...parts.stores,
+            ledger: parts.stores.fits,
+            hostedVmIds: () => Promise.resolve(hostedVmIdsOf(parts)),
+          },
+          (options.now ?? Date.now)(),
+        ),
+    },
     drift: (view) => driftOf(parts, view),
     log: parts.log,
   });

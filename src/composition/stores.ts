@@ -8,6 +8,10 @@ import type { BeliefStore } from '../ports/belief-store.ts';
 import type { FitLedger } from '../ports/fit-ledger.ts';
 import { createBeliefStore } from '../providers/postgres/beliefs.ts';
 import { createFitLedger } from '../providers/postgres/fit-ledger.ts';
+import type { CpuSampleStore } from '../ports/cpu-samples.ts';
+import type { OutcomeStore } from '../ports/outcome-store.ts';
+import { createCpuSampleStore } from '../providers/postgres/cpu-samples.ts';
+import { createOutcomeStore } from '../providers/postgres/outcomes.ts';
 import type { ForecastStore } from '../ports/forecast-store.ts';
 import { createPushLedger } from '../providers/postgres/pushes.ts';
 import type { PushLedger } from '../ports/push-ledger.ts';
@@ -29,6 +33,8 @@ export type Stores = {
   readonly forecasts: ForecastStore;
   readonly fits: FitLedger;
   readonly beliefs: BeliefStore;
+  readonly outcomes: OutcomeStore;
+  readonly cpuSamples: CpuSampleStore;
 };
 
 /** Opens the store without asking it anything: it may be away when a process starts. */
@@ -45,6 +51,8 @@ export function openStores(postgresUrl: string): Stores {
     forecasts: createForecastStore(sql),
     fits: createFitLedger(sql),
     beliefs: createBeliefStore(sql),
+    outcomes: createOutcomeStore(sql),
+    cpuSamples: createCpuSampleStore(sql),
   };
 }
 

@@ -6,10 +6,9 @@ import { hostedVmWorkflowId } from '../domain/cluster-messages.ts';
 import { hostedVmSignals } from '../domain/hosted-vm/messages.ts';
 import { createEvaluator } from '../foresight/evaluator.ts';
 import { watchDemand } from '../foresight/demand-watcher.ts';
-import { startFitter } from '../foresight/fitter.ts';
-import { threadForecaster } from '../providers/forecasting/threads.ts';
 import { startWorker } from '../workers/worker.ts';
 import { probeOnce } from './probe.ts';
+import { startForesight } from './foresight.ts';
 import { healthFactors } from './health-factors.ts';
 import { temporalClient, workerConnection } from './parts.ts';
 import type { Parts, TemporalPlace } from './parts.ts';
@@ -33,6 +32,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
   const connection = await workerConnection(options.temporal, log);
   const temporal = temporalClient(options.temporal);
   const { heartbeatSecret } = options;
+  const healthOf = healthFactors(parts);
   const deps = {
     hypervisorOf: providers.hypervisorOf,
     nameServerOf: providers.nameServerOf,
@@ -43,7 +43,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
       registry: stores.registry,
       forecasts: stores.forecasts,
       beliefs: stores.beliefs,
-      healthOf: healthFactors(parts),
+      healthOf,
     }),
     probe: probeOnce,
     ...(heartbeatSecret === undefined
@@ -67,19 +67,10 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     now: Date.now,
     log: (line) => log.warn(line),
   });
-  const { threads = 1 } = options;
-  const forecaster = threadForecaster({ threads });
-  const fitter = startFitter({
-    demand: stores.demand,
-    forecasts: stores.forecasts,
-    ledger: stores.fits,
-    events: stores.events,
-    forecaster,
-    specs: () => Promise.resolve(parts.inventory.current()?.inventory.hostedVms ?? []),
+  const foresight = startForesight(parts, {
     holder: options.identity,
-    atOnce: threads,
-    now: Date.now,
-    log: (line, facts) => log.info(facts, line),
+    threads: options.threads ?? 1,
+    cpuOf: async (primary) => (await healthOf(primary))?.cpu,
   });
   const upkeep = cron.schedule(
     upkeepCadence,
@@ -95,8 +86,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     done: worker.done,
     stop: async () => {
       await upkeep.destroy();
-      await Promise.all([watcher.stop(), fitter.stop()]);
-      await forecaster.close();
+      await Promise.all([watcher.stop(), foresight.stop()]);
       await worker.stop();
       await temporal.close();
       await connection.close();

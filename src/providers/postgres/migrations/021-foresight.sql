@@ -23,7 +23,8 @@ create table risk_outcomes (
   -- As computed, and as shown after correction.
   raw real not null,
   score real not null,
-  needed boolean not null,
+  -- Null when it cannot be known: demand was missing all along.
+  needed boolean,
   -- Start of the need; the same for all evaluations that saw it coming.
   need_at bigint,
   need text,

@@ -42,7 +42,12 @@ export default {
       from: { path: '^src/', pathNot: ['^src/sim/', '^src/demo/', '^src/cli/(sim|dev)\\.ts$'] },
       to: { path: '^src/sim/' },
     },
-    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
   ],
   options: {
     tsPreCompilationDeps: true,

@@ -2,8 +2,10 @@ import type { Command } from './commands.ts';
 import { allowedIn, refusalOf } from './commands.ts';
 import type { HostedVmState } from './hosted-vm.ts';
 import { servingTrouble, verdictFor } from './hosted-vm/evidence.ts';
+import { givenUpAt } from './hosted-vm/losing.ts';
 import { candidates, instanceOf, nameOf } from './hosted-vm/instances.ts';
 import { nextStep } from './hosted-vm/next-step.ts';
+import { isLost } from './instance.ts';
 import type { EpochMs } from './time.ts';
 import { formatDuration } from './time.ts';
 import type { Explanation } from './view.ts';
@@ -60,6 +62,10 @@ function waitsForOf(state: HostedVmState, now: EpochMs): string[] {
   if (state.phase.kind === 'needs-human') waits.push('approve, failover or retire by an operator');
   for (const instance of state.instances) {
     if (instance.state.kind === 'provisioning') waits.push(`${nameOf(instance)}: ${instance.state.step}`);
+    if (isLost(instance)) {
+      const left = formatDuration(Math.max(0, givenUpAt(instance) - now));
+      waits.push(`${nameOf(instance)} to come back; it is replaced in ${left}`);
+    }
     if (instance.state.kind === 'failed' && instance.state.why.code === 'failed-serving') {
       waits.push(`proof that ${nameOf(instance)} is fenced`);
     }

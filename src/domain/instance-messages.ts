@@ -5,7 +5,8 @@ import type { EpochMs } from './time.ts';
 
 /** What a hosted VM wants of one of its instances. Declarative: telling it twice changes nothing. */
 export type InstanceGoal =
-  | { readonly kind: 'warm'; readonly warmth: Warmth }
+  /** `again`: it was lost at this instant and has to be brought back, not only left as it is. */
+  | { readonly kind: 'warm'; readonly warmth: Warmth; readonly again?: EpochMs }
   | { readonly kind: 'serving'; readonly role: 'primary' | 'shadow' }
   /** Already fenced by the hosted VM, or to be recorded as such; it must not serve again by itself. */
   | { readonly kind: 'fenced'; readonly proof: string }
@@ -35,6 +36,8 @@ export type ShadowVmInput = {
   /** The primary and the other shadows as they are now: where this one must not be. */
   readonly awayFrom: readonly { readonly vmid: number; readonly node?: string; readonly strict: boolean }[];
   readonly source: { readonly vmid: number; readonly snapshot?: string };
+  /** Where else it may be copied from, the best first, when the source is not to be seen. */
+  readonly otherSources?: readonly { readonly vmid: number }[];
   readonly carried?: ShadowVmCarried;
 };
 

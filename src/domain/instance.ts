@@ -46,6 +46,13 @@ export type Instance = {
   readonly state: InstanceState;
 };
 
+/** Why of a shadow that stood ready and does not any more: it may come back. */
+export const lostCode = 'shadow-lost';
+
+export function isLost({ role, state }: Instance): boolean {
+  return role === 'shadow' && state.kind === 'failed' && state.why.code === lostCode;
+}
+
 export function instanceId(hostedVmId: string, n: number): InstanceId {
   return `${hostedVmId}/${n}`;
 }

@@ -1,7 +1,8 @@
 import type { HostedVmState, Phase } from './hosted-vm.ts';
-import { instanceOf, nameOf, primaryOf, standbys } from './hosted-vm/instances.ts';
+import { instanceOf, nameOf, standbys } from './hosted-vm/instances.ts';
 import { verdictFor } from './hosted-vm/evidence.ts';
 import type { HealthFinding } from './health.ts';
+import { isLost } from './instance.ts';
 import type { EpochMs } from './time.ts';
 import { formatDuration } from './time.ts';
 import type { DisplayState, HostedVmView } from './view.ts';
@@ -78,6 +79,9 @@ function standbySentence(state: HostedVmState): string {
   const ready = standbys(state);
   const warm = ready.filter((instance) => instance.state.kind === 'warm');
   if (warm.length > 0) return `${warm.map(nameOf).join(' and ')} ${warm.length === 1 ? 'stands' : 'stand'} ready.`;
+  const lost = ready.filter(isLost);
+  if (lost.length > 0)
+    return `${lost.map(nameOf).join(' and ')} ${lost.length === 1 ? 'is' : 'are'} lost and brought back or replaced.`;
   if (ready.length > 0)
     return `${ready.map(nameOf).join(' and ')} ${ready.length === 1 ? 'is' : 'are'} being made ready.`;
   const why = state.evaluation?.plan.reasons[0]?.text;
@@ -102,11 +106,6 @@ function withoutMove(phase: Phase): Phase {
     case 'retired':
       return phase;
   }
-}
-
-export function primaryName(state: HostedVmState): string {
-  const primary = primaryOf(state);
-  return primary === undefined ? 'no primary' : nameOf(primary);
 }
 
 function capital(text: string): string {

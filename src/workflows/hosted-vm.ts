@@ -6,6 +6,7 @@ import { beginMove, withDecision, withDetection, withRecovery } from '../domain/
 import type { ServingTrouble } from '../domain/hosted-vm/evidence.ts';
 import { isExplained, withReports } from '../domain/hosted-vm/evidence.ts';
 import { candidates, instanceOf, nameOf } from '../domain/hosted-vm/instances.ts';
+import { withShadowLost } from '../domain/hosted-vm/losing.ts';
 import type { HostedVmInput } from '../domain/hosted-vm/messages.ts';
 import type { Step } from '../domain/hosted-vm/next-step.ts';
 import { isQuiet, nextStep } from '../domain/hosted-vm/next-step.ts';
@@ -78,6 +79,9 @@ async function take(story: Story, step: Exclude<Step, { kind: 'end' }>): Promise
       return lookBeforePromotion(story, step.phase);
     case 'promote':
       return promote(story, step.phase);
+    case 'shadow-lost':
+      become(story, withShadowLost(story.state, step.instance, step.verdict, Date.now()));
+      return;
     case 'tell':
       return tellInstances(story);
     case 'match-plan':

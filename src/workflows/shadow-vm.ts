@@ -1,4 +1,5 @@
-import { condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { patienceMs } from '../domain/hosted-vm/losing.ts';
 import type { InstanceGoal, ShadowVmInput } from '../domain/instance-messages.ts';
 import { assertNever } from '../domain/reason.ts';
 import { minuteMs } from '../domain/time.ts';
@@ -80,12 +81,19 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
   }
 }
 
-async function keepWarm(life: Life, { warmth }: InstanceGoal & { kind: 'warm' }): Promise<void> {
-  const { instance } = life;
+async function keepWarm(life: Life, { warmth, again }: InstanceGoal & { kind: 'warm' }): Promise<void> {
+  const { instance, input } = life;
   if (instance.state.kind === 'provisioning') return provision(life, warmth);
   if (instance.state.kind === 'failed') return;
   if (instance.state.kind === 'serving') await mark(life, 'shadow', false);
-  await patiently(`keep VM ${instance.vmid ?? '-'} ${warmth}`).ensureWarmth({ instance, warmth });
+  const name = `VM ${instance.vmid ?? '-'}`;
+  await patiently(`keep ${name} ${warmth}`).ensureWarmth({ instance, warmth });
+  // It was lost: that Proxmox runs it does not mean that it answers. The hosted VM's patience ends before ours does.
+  if (again !== undefined && warmth === 'hot') {
+    const order = { spec: input.spec, instance, withinMs: patienceMs };
+    const answers = await patiently(`wait until ${name} answers again`).awaitHealthy(order);
+    if (!answers) throw ApplicationFailure.nonRetryable(`${name} runs and does not answer`, 'no-answer');
+  }
   await enter(life, { kind: 'warm', since: Date.now(), warmth }, { role: 'shadow' });
 }
 

@@ -1,5 +1,6 @@
 import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance, InstanceId, InstanceState } from '../instance.ts';
+import { isLost } from '../instance.ts';
 import { invariant } from '../reason.ts';
 
 export function instanceOf(state: HostedVmState, id: InstanceId): Instance {
@@ -26,13 +27,13 @@ export function withInstanceState(state: HostedVmState, id: InstanceId, to: Inst
   return withInstance(state, { ...instanceOf(state, id), state: to });
 }
 
-/** Shadows that are ready or on their way, not serving: what the standby plan is compared with. */
+/** Shadows that are ready, on their way or being brought back, not serving: what the standby plan is compared with. */
 export function standbys(state: HostedVmState): Instance[] {
   return state.instances.filter(
     (instance) =>
       instance.role === 'shadow' &&
       !state.serving.includes(instance.id) &&
-      (instance.state.kind === 'warm' || instance.state.kind === 'provisioning'),
+      (instance.state.kind === 'warm' || instance.state.kind === 'provisioning' || isLost(instance)),
   );
 }
 

@@ -1,11 +1,13 @@
 import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance } from '../instance.ts';
+import { isLost, lostCode } from '../instance.ts';
 import type { InstanceNews } from '../instance-messages.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
 import { withEvent } from './chronicle.ts';
 import { withoutReportsOf } from './evidence.ts';
 import { nameOf, withInstance } from './instances.ts';
+import { withLossNoted } from './losing.ts';
 import { withProvisionFailure } from './standby.ts';
 
 /**
@@ -31,7 +33,9 @@ export function withInstanceNews(state: HostedVmState, news: InstanceNews, now: 
 function believed(state: HostedVmState, known: Instance, told: Instance): boolean {
   if (told.state.kind === 'deleted') return true;
   if (state.serving.includes(known.id)) return false;
-  const ours = known.state.kind === 'provisioning' || known.state.kind === 'warm';
+  // Word of the time before it was lost is of yesterday.
+  if (isLost(known) && (told.state.since <= known.state.since || isLost(told))) return false;
+  const ours = isLost(known) || known.state.kind === 'provisioning' || known.state.kind === 'warm';
   return ours && (told.state.kind === 'provisioning' || told.state.kind === 'warm' || told.state.kind === 'failed');
 }
 
@@ -54,6 +58,7 @@ function withChangeNoted(state: HostedVmState, before: Instance, after: Instance
       return withEvent(ready, now, 'shadow-warm', 'workflow', reason, { ...facts, tookMs: took });
     }
     case 'failed': {
+      if (after.state.why.code === lostCode) return withLossNoted(state, after, after.state.why.text, now);
       const reason: Reason = {
         code: after.state.why.code,
         text: `${name} could not be made ready: ${after.state.why.text}`,

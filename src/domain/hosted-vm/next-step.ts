@@ -1,4 +1,5 @@
 import type { AskedCommand } from '../commands.ts';
+import type { Verdict } from '../health.ts';
 import type { HostedVmState, Move, Phase } from '../hosted-vm.ts';
 import type { Instance, InstanceId } from '../instance.ts';
 import type { EpochMs } from '../time.ts';
@@ -6,6 +7,7 @@ import { hourMs, minuteMs } from '../time.ts';
 import type { ServingTrouble } from './evidence.ts';
 import { returned, servingTrouble, verdictFor } from './evidence.ts';
 import type { MoveOrder } from './deciding.ts';
+import { shadowToLose } from './losing.ts';
 import { narrowingOf } from './narrowing.ts';
 import { standbyDueAt } from './standby.ts';
 import { wishesToTell } from './wishes.ts';
@@ -29,6 +31,7 @@ export type Step =
   | { readonly kind: 'recovered' }
   | { readonly kind: 'look-before-promotion'; readonly phase: Phase & { kind: 'probation' } }
   | { readonly kind: 'promote'; readonly phase: Phase & { kind: 'promoting' } }
+  | { readonly kind: 'shadow-lost'; readonly instance: Instance; readonly verdict: Verdict }
   | { readonly kind: 'tell' }
   | { readonly kind: 'match-plan' }
   | { readonly kind: 'narrow'; readonly order: MoveOrder }
@@ -101,6 +104,8 @@ function lookDueAt(state: HostedVmState, { finding }: ServingTrouble): EpochMs {
 }
 
 function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step | undefined {
+  const lost = shadowToLose(state);
+  if (lost !== undefined) return { kind: 'shadow-lost', ...lost };
   if (wishesToTell(state).length > 0) return { kind: 'tell' };
   if ((standbyDueAt(state) ?? Infinity) <= now) return { kind: 'match-plan' };
   const narrowing = narrowingOf(state, now);

@@ -1,12 +1,13 @@
 import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance, Tier } from '../instance.ts';
-import { instanceId } from '../instance.ts';
+import { instanceId, isLost } from '../instance.ts';
 import type { WantedShadows } from '../plan.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
 import { hourMs, minuteMs, secondMs } from '../time.ts';
 import { withEvent } from './chronicle.ts';
 import { servingTrouble } from './evidence.ts';
+import { givenUpAt, withLostGivenUp } from './losing.ts';
 import { instanceOf, nameOf, standbys, withInstance } from './instances.ts';
 
 /** After a start that ended badly the next one waits, doubling up to half an hour. */
@@ -45,11 +46,10 @@ function firstWanted({ spec }: HostedVmState): readonly WantedShadows[] {
 export function withStandby(state: HostedVmState, now: EpochMs): HostedVmState {
   if (state.phase.kind !== 'guarded' && state.phase.kind !== 'probation' && state.phase.kind !== 'needs-human')
     return state;
-  const wanted = wantedNow(state);
-  const { missing, surplus } = compare(standbys(state), wanted);
-  let next = state;
-  if (now >= mayStartAt(state)) {
-    const room = roomOf(state);
+  let next = withLostGivenUp(state, now);
+  const { missing, surplus } = compare(standbys(next), wantedNow(next));
+  if (now >= mayStartAt(next)) {
+    const room = roomOf(next);
     for (const { tier, reason } of missing.slice(0, room)) next = withShadowStarted(next, tier, reason, now);
   }
   for (const instance of surplus) {
@@ -65,6 +65,7 @@ export function standbyDueAt(state: HostedVmState): EpochMs | undefined {
   const { missing, surplus } = compare(standbys(state), wantedNow(state));
   const room = roomOf(state);
   const due = surplus.map((instance) => mayCoolAt(state, instance)).filter((at) => at < Infinity);
+  due.push(...state.instances.filter(isLost).map(givenUpAt));
   if (missing.length > 0 && room > 0) due.push(mayStartAt(state));
   return due.length === 0 ? undefined : Math.min(...due);
 }

@@ -1,7 +1,9 @@
 import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance, InstanceId, Warmth } from '../instance.ts';
+import { isLost } from '../instance.ts';
 import type { InstanceGoal, InstanceWish } from '../instance-messages.ts';
 import type { Reason } from '../reason.ts';
+import type { EpochMs } from '../time.ts';
 import { wantedNow } from './standby.ts';
 
 /** What every instance should be told that it has not been told yet. Nothing while only observing or adopting. */
@@ -20,7 +22,9 @@ export function wishesToTell(state: HostedVmState): { readonly id: InstanceId; r
 /** @returns undefined when its present wish should stand */
 function goalFor(state: HostedVmState, instance: Instance): InstanceGoal | undefined {
   if (state.phase.kind === 'retired') {
-    const spare = instance.role === 'shadow' && !state.serving.includes(instance.id);
+    // One that was cooled or given up was to be deleted anyway.
+    const doomed = instance.state.kind === 'retired' && instance.state.deleteAt <= instance.state.since;
+    const spare = (instance.role === 'shadow' || doomed) && !state.serving.includes(instance.id);
     return spare ? { kind: 'deleted' } : { kind: 'released' };
   }
   if (state.serving.includes(instance.id)) {
@@ -31,18 +35,25 @@ function goalFor(state: HostedVmState, instance: Instance): InstanceGoal | undef
       return { kind: 'serving', role: 'primary' };
     case 'provisioning':
     case 'warm':
-      return { kind: 'warm', warmth: warmthFor(state, instance) };
+      return { kind: 'warm', warmth: warmthFor(state, instance), ...broughtBack(state, instance) };
     case 'fenced':
       return { kind: 'fenced', proof: instance.state.proof };
     case 'retired':
       return { kind: 'retired', deleteAt: instance.owned ? instance.state.deleteAt : null };
     case 'failed':
+      if (isLost(instance)) return { kind: 'warm', warmth: warmthFor(state, instance), again: instance.state.since };
       return instance.state.why.code === 'failed-serving' || instance.role !== 'shadow'
         ? undefined
         : { kind: 'deleted' };
     case 'deleted':
       return undefined;
   }
+}
+
+/** The wish to bring it back stands after it has come back: else it would be told anew of what it has done. */
+function broughtBack({ told }: HostedVmState, { id }: Instance): { readonly again?: EpochMs } {
+  const goal = told[id]?.goal;
+  return goal?.kind === 'warm' && goal.again !== undefined ? { again: goal.again } : {};
 }
 
 function warmthFor(state: HostedVmState, { tier }: Instance): Warmth {

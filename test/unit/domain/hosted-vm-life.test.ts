@@ -10,6 +10,7 @@ import { refusalFor, withCommand } from '../../../src/domain/hosted-vm/commandin
 import { beginMove, withDecision, withDetection, withRecovery } from '../../../src/domain/hosted-vm/deciding.ts';
 import { isExplained, withReports } from '../../../src/domain/hosted-vm/evidence.ts';
 import { candidates, instanceOf } from '../../../src/domain/hosted-vm/instances.ts';
+import { withShadowLost } from '../../../src/domain/hosted-vm/losing.ts';
 import { withAnswersChanged, withFenced } from '../../../src/domain/hosted-vm/moving.ts';
 import { withInstanceNews } from '../../../src/domain/hosted-vm/news.ts';
 import { nextStep } from '../../../src/domain/hosted-vm/next-step.ts';
@@ -171,6 +172,9 @@ class Run {
         this.state = withAnswersChanged(state, step.phase.to, change, step.move, step.phase.cause, now);
         return;
       }
+      case 'shadow-lost':
+        this.state = withShadowLost(state, step.instance, step.verdict, now);
+        return;
       case 'fence':
         this.state = withFenced(state, step.instance.id, 'stopped', now);
         return;

@@ -42,7 +42,7 @@ describe('rights', () => {
     const agent = (version: string) =>
       findings({ ...wanted, version }, {})
         .map((one) => one.privilege)
-        .filter((one) => /Agent|Monitor/.test(one))[0];
+        .find((one) => /Agent|Monitor/.test(one));
     expect([agent('8.4.17'), agent('9.1.4')]).toEqual(['VM.Monitor', 'VM.GuestAgent.Audit']);
   });
 });

@@ -49,7 +49,7 @@ export function createBeliefStore(sql: Sql): BeliefStore {
     async setCalibration(at, calibration) {
       await sql.query(
         `insert into risk_calibrations (at, calibration) values ($1, $2)
-         on conflict (only) do update set at = excluded.at, calibration = excluded.calibration`,
+         on conflict (single) do update set at = excluded.at, calibration = excluded.calibration`,
         [at, JSON.stringify(calibration)],
       );
     },

@@ -81,7 +81,7 @@ create table learned_capacities (
 
 -- The fleet's newest calibration; one row.
 create table risk_calibrations (
-  only boolean primary key default true check (only),
+  single boolean primary key default true check (single),
   at bigint not null,
   calibration json not null
 );

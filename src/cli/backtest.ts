@@ -6,7 +6,7 @@ import { lookAhead } from '../planning/backtest/ahead.ts';
 import { hitRate, paretoFront, replayAll, trialCapacity } from '../planning/backtest/plan-replay.ts';
 import type { PlanOutcome } from '../planning/backtest/plan-replay.ts';
 import { renderReport } from '../planning/backtest/report.ts';
-import { quantilesCsv, scoresOn, tryModel } from '../planning/backtest/rolling.ts';
+import { quantilesCsv, relativeScores, tryModel } from '../planning/backtest/rolling.ts';
 import type { Contender, Fit, Trial } from '../planning/backtest/rolling.ts';
 import { parseSeries, rollingOrigins, scoredHorizons, summed } from '../planning/backtest/series.ts';
 import type { ReadSeries } from '../planning/backtest/series.ts';
@@ -338,13 +338,9 @@ function figuresOf(
   baseline: Trial,
 ): Figures[] {
   return [...trials, ...(trials.some(({ model }) => model === baselineName) ? [] : [baseline])].map((trial) => {
-    const answered = new Set(trial.answers.map(({ origin }) => origin));
-    const scores = question.scored.map((steps) => {
-      const own = trial.scores.get(steps)!;
-      const base = scoresOn(question.series, baseline.answers, answered, steps);
-      const relative = { rel50: own.wql50 / base.wql50, rel90: own.wql90 / base.wql90, rel99: own.wql99 / base.wql99 };
-      return [String(steps), { ...own, ...relative }] as const;
-    });
+    const scores = question.scored.map(
+      (steps) => [String(steps), relativeScores(question.series, trial, baseline, steps)] as const,
+    );
     return {
       model: trial.model,
       origins: trial.answers.length,

@@ -1,8 +1,10 @@
 import type { DemandSeries } from '../../domain/demand.ts';
 import { quantileLevels } from '../forecast/model.ts';
+import type { Scores } from '../forecast/score.ts';
 import type { CalibrationReport } from '../risk/calibration.ts';
 import { hitRate, paretoFront } from './plan-replay.ts';
 import type { PlanOutcome } from './plan-replay.ts';
+import { bestTrial, relativeScores } from './rolling.ts';
 import type { OriginAnswer, Trial } from './rolling.ts';
 
 /** What the report tells. */
@@ -180,16 +182,24 @@ function paretoPlot(plans: readonly PlanOutcome[]): string {
   return `${picture}<p>${policies.map((policy, index) => `<span class="key p${index}">&#9679; ${escape(policy)}</span>`).join(' ')}</p>`;
 }
 
+/** What the best model's scores say; a baseline without any loss (demand that never changes) leaves nothing to compare with. */
+function inWords({ rel90, coverage90 }: Scores & { readonly rel90: number }): string {
+  const covers = Number.isFinite(coverage90)
+    ? `demand stayed at or below its p90 in ${Math.round(coverage90 * 100)} % of steps.`
+    : 'nothing that came is known.';
+  if (!Number.isFinite(rel90)) return covers;
+  return `its p90 loss is ${Math.round(rel90 * 100)} % of the baseline's (the same time yesterday), and ${covers}`;
+}
+
 /** One self-contained HTML file: no script, no other file, light and dark. */
 export function renderReport(facts: ReportFacts): string {
   const { trials, baseline, horizonSteps, plans, calibration } = facts;
-  const base = baseline.scores.get(horizonSteps)!;
-  const best = [...trials].sort((a, b) => a.scores.get(horizonSteps)!.wql90 - b.scores.get(horizonSteps)!.wql90)[0];
+  const best = bestTrial(facts.series, trials, baseline, horizonSteps);
   const rows = trials.map((trial) => {
-    const scores = trial.scores.get(horizonSteps)!;
+    const scores = relativeScores(facts.series, trial, baseline, horizonSteps);
     return (
-      `<tr><th scope="row">${escape(trial.model)}</th><td>${round(scores.wql50 / base.wql50)}</td><td>${round(scores.wql90 / base.wql90)}</td>` +
-      `<td>${round(scores.wql99 / base.wql99)}</td><td>${round(scores.coverage90)}</td><td>${round(scores.coverage99)}</td>` +
+      `<tr><th scope="row">${escape(trial.model)}</th><td>${round(scores.rel50)}</td><td>${round(scores.rel90)}</td>` +
+      `<td>${round(scores.rel99)}</td><td>${round(scores.coverage90)}</td><td>${round(scores.coverage99)}</td>` +
       `<td>${round(trial.cpuMsPerForecast, 1)}</td><td>${trial.answers.length}</td><td>${escape(trial.why ?? '')}</td></tr>`
     );
   });
@@ -215,8 +225,8 @@ export function renderReport(facts: ReportFacts): string {
         )}<p>Brier ${round(calibration.brier, 4)}, skill ${calibration.skill === null ? 'not defined' : round(calibration.skill)} over the base rate, ${calibration.outcomes} scores, ${calibration.needs} needs.</p>`;
   const sentence =
     best === undefined
-      ? 'No model could be tried.'
-      : `${best.model} did best: its p90 loss is ${Math.round((best.scores.get(horizonSteps)!.wql90 / base.wql90) * 100)} % of the baseline's (the same time yesterday), and demand stayed at or below its p90 in ${Math.round(best.scores.get(horizonSteps)!.coverage90 * 100)} % of steps.`;
+      ? 'No model could make a forecast.'
+      : `${best.model} did best: ${inWords(relativeScores(facts.series, best, baseline, horizonSteps))}`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escape(facts.title)}</title>
 <style>
@@ -237,7 +247,9 @@ ${facts.notes.length > 0 ? `<p>The series: ${escape(facts.notes.join('; '))}.</p
 <h2>Forecasts beside what came${best === undefined ? '' : ` (${escape(best.model)})`}</h2>${answered}
 <p>Dark band p10 to p90, light band to p99, line p50.</p>
 <h2>Do the quantiles mean what they say?</h2>${diagonalPlot(
-    reliability.map(({ level, observed }) => ({ x: level, y: observed })),
+    reliability
+      .filter(({ observed }) => Number.isFinite(observed))
+      .map(({ level, observed }) => ({ x: level, y: observed })),
     'quantile',
     'share at or below',
   )}

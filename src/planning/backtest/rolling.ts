@@ -119,6 +119,35 @@ export function scoresOn(
   return scoresOf(sums.get(steps)!);
 }
 
+/** A trial's scores beside the baseline's on the origins at which it answered; NaN where nothing can be compared. */
+export function relativeScores(
+  series: DemandSeries,
+  trial: Trial,
+  baseline: Trial,
+  steps: number,
+): Scores & { readonly rel50: number; readonly rel90: number; readonly rel99: number } {
+  const own = trial.scores.get(steps)!;
+  const base = scoresOn(series, baseline.answers, new Set(trial.answers.map(({ origin }) => origin)), steps);
+  return { ...own, rel50: own.wql50 / base.wql50, rel90: own.wql90 / base.wql90, rel99: own.wql99 / base.wql99 };
+}
+
+/** The trial with the least p90 loss among those that answered at half of the origins at least; undefined when none did. */
+export function bestTrial(
+  series: DemandSeries,
+  trials: readonly Trial[],
+  baseline: Trial,
+  steps: number,
+): Trial | undefined {
+  const most = Math.max(0, ...trials.map(({ answers }) => answers.length));
+  const loss = (trial: Trial): number => {
+    const { rel90, wql90 } = relativeScores(series, trial, baseline, steps);
+    return Number.isFinite(rel90) ? rel90 : wql90;
+  };
+  return trials
+    .filter(({ answers }) => answers.length > 0 && answers.length >= most / 2)
+    .sort((left, right) => loss(left) - loss(right))[0];
+}
+
 /** `origin,step,p10,p50,p90,p95,p99`, one line a step, so that anyone can score it independently. */
 export function quantilesCsv(answers: readonly OriginAnswer[]): string {
   const lines = ['origin,step,p10,p50,p90,p95,p99'];

@@ -43,10 +43,11 @@ export type Scores = {
   readonly coverage99: number;
 };
 
+/** NaN where nothing was scored: no forecast is not a perfect one. */
 export function scoresOf(sums: ScoreSums): Scores {
   const perMagnitude = (loss: number): number =>
-    sums.magnitude > 0 ? (2 * loss) / sums.magnitude : loss > 0 ? Infinity : 0;
-  const share = (count: number): number => (sums.steps > 0 ? count / sums.steps : 0);
+    sums.steps === 0 ? NaN : sums.magnitude > 0 ? (2 * loss) / sums.magnitude : loss > 0 ? Infinity : 0;
+  const share = (count: number): number => (sums.steps > 0 ? count / sums.steps : NaN);
   return {
     wql50: perMagnitude(sums.loss50),
     wql90: perMagnitude(sums.loss90),

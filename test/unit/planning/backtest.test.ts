@@ -10,7 +10,7 @@ import {
   staticPool,
 } from '../../../src/planning/backtest/plan-replay.ts';
 import { renderReport } from '../../../src/planning/backtest/report.ts';
-import { quantilesCsv, tryModel } from '../../../src/planning/backtest/rolling.ts';
+import { bestTrial, quantilesCsv, tryModel } from '../../../src/planning/backtest/rolling.ts';
 import { parseSeries, rollingOrigins, SeriesError, summed } from '../../../src/planning/backtest/series.ts';
 import type { ForecastModel } from '../../../src/planning/forecast/model.ts';
 import { ownModels, productModel } from '../../../src/planning/forecast/models.ts';
@@ -151,6 +151,30 @@ describe('a rolling trial', () => {
       () => true,
     );
     expect(trial).toMatchObject({ unfit: 4, why: expect.stringContaining('two weeks') as unknown });
+  });
+
+  test('never calls a model best that made no forecast, and says so when none did', async () => {
+    const trialOf = (model: ForecastModel) =>
+      tryModel(
+        { series, origins, horizonSteps: 72, scored: [72] },
+        { model, refitSteps: 0 },
+        inPlace(model),
+        () => 0,
+        () => true,
+      );
+    const [silent, baseline, other] = await Promise.all([
+      trialOf(seasonalNaive('week')),
+      trialOf(seasonalNaive('day')),
+      trialOf(naive),
+    ]);
+    expect(bestTrial(series, [silent, other, baseline], baseline, 72)?.model).toBe('seasonal-naive-day');
+    const facts = { title: 'report', series, notes: [], baseline, horizonSteps: 72, writtenAt: now };
+    const html = renderReport({ ...facts, trials: [silent, baseline] });
+    expect(html).toContain('seasonal-naive-day did best: its p90 loss is 100 %');
+    expect(html).toMatch(/seasonal-naive-week<\/th><td>-<\/td><td>-<\/td><td>-<\/td><td>-<\/td>/);
+    const none = renderReport({ ...facts, trials: [silent] });
+    expect(none).toContain('No model could make a forecast.');
+    expect(html + none).not.toContain('NaN');
   });
 
   test('makes a report of one file without scripts', async () => {

@@ -24,6 +24,8 @@ describe('scores', () => {
 
   test('of a series that is always zero are zero when nothing is promised, and infinite when something is', () => {
     const silent = emptySums();
+    // Nothing scored is not a perfect score.
+    expect(scoresOf(silent)).toMatchObject({ wql90: NaN, coverage90: NaN });
     addStep(silent, 0, 0, 0, 0);
     expect(scoresOf(silent).wql90).toBe(0);
     addStep(silent, 0, 1, 1, 1);

@@ -12,6 +12,8 @@ import type { ModelOptions } from '../planning/forecast/models.ts';
 import type { FailureHistory, FailurePrior } from '../planning/risk/failure.ts';
 import { fleetPrior, startingPrior } from '../planning/risk/failure.ts';
 import type { HealthFactors } from '../planning/risk/health-factors.ts';
+import { believedDemand, defaultPace } from '../planning/spawn-guard.ts';
+import type { BelievedDemand } from '../planning/spawn-guard.ts';
 import type { ShadowView } from '../planning/standby.ts';
 import type { Belief, BeliefStore, Calibration } from '../ports/belief-store.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
@@ -19,11 +21,13 @@ import type { EvaluationRequest, Evaluator } from '../ports/evaluator.ts';
 import type { Choice, ForecastStore } from '../ports/forecast-store.ts';
 import type { FittedState } from '../ports/forecaster.ts';
 import type { Registry } from '../ports/registry.ts';
-import { historyMs, horizonMs, sinceFirstQuery, stepMs } from './history.ts';
+import { historyMs, horizonMs, readEvidence, sinceFirstQuery, stepMs } from './history.ts';
 import { keepStates } from './states.ts';
 
 /** A fitted state holds what it needs of the past beyond these: a week and a day, for the same hour a week ago. */
 const recentMs = 8 * dayMs;
+/** A flash crowd is followed in narrow buckets this far back, at least. */
+const narrowMs = 2 * stepMs;
 /** The newest bucket is complete about this long after it ended: watermark, batch, commit. */
 const settleMs = 5 * secondMs;
 /** Until lead times have been measured: a linked clone, a boot and a warm-up. */
@@ -33,7 +37,7 @@ const fleetAgeMs = 5 * minuteMs;
 const mostEvents = 1_000;
 
 export type EvaluatorDeps = {
-  readonly demand: Pick<DemandStore, 'read'>;
+  readonly demand: Pick<DemandStore, 'readMeasures'>;
   readonly registry: Pick<Registry, 'events' | 'views'>;
   readonly forecasts: ForecastStore;
   readonly beliefs: Pick<BeliefStore, 'belief' | 'calibration'>;
@@ -59,11 +63,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       if (fleet === undefined || now - fleet.at > fleetAgeMs) fleet = await readFleet(deps, now);
       const primary = request.instances.find(({ role }) => role === 'primary');
       const choice = await deps.forecasts.choice(spec.id);
-      const to = Math.floor(now / stepMs) * stepMs;
-      const from = to - (choice === undefined ? historyMs : recentMs);
-      const [recent, demandQps, state, belief, health] = await Promise.all([
-        deps.demand.read({ hostedVmId: spec.id, from, to, stepMs }),
-        demandNow(deps, spec.id, now),
+      const [believed, state, belief, health] = await Promise.all([
+        readBelieved(deps, spec.id, choice === undefined ? historyMs : recentMs, now),
         choice === undefined ? undefined : states.of(choice),
         deps.beliefs.belief(spec.id),
         primary === undefined ? undefined : deps.healthOf(primary),
@@ -71,8 +72,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       const shadows = shadowsOf(request);
       const input: EvaluationInput = {
         spec,
-        recent: sinceFirstQuery(recent),
-        demandQps,
+        recent: sinceFirstQuery(believed.recent),
+        demandQps: believed.demandQps,
         state,
         models: allModels(modelOptions(state, spec.timeZone)),
         failures: failuresOf(request, fleet),
@@ -89,7 +90,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       const result = evaluate({ ...input, forecastOff });
       // A forecast that is not believed is still made and compared with what comes: that is how it earns belief again.
       const { forecast } = forecastOff === undefined ? result : evaluate(input);
-      const evaluation = { ...result.evaluation, ...inWords(result.reason, choice, belief, spec.capacityQps) };
+      const words = inWords(result.reason, choice, belief, spec.capacityQps);
+      const evaluation = { ...held(result.evaluation, believed.reason), ...words };
       const stored = forecast === null ? null : { hostedVmId: spec.id, at: now, ...forecast };
       await deps.forecasts.save(spec.id, evaluation, stored, {
         leadTimeMs: fleet.leadTimeMs,
@@ -125,12 +127,27 @@ function inWords(
   };
 }
 
-/** Mean of the last complete half minute; undefined while it is missing. */
-async function demandNow({ demand }: EvaluatorDeps, hostedVmId: string, now: EpochMs): Promise<number | undefined> {
-  const to = Math.floor((now - settleMs) / bucketMs) * bucketMs;
-  const { qps } = await demand.read({ hostedVmId, from: to - 3 * bucketMs, to, stepMs: bucketMs });
-  const known = qps.filter(Number.isFinite);
-  return known.length === 0 ? undefined : known.reduce((sum, each) => sum + each, 0) / known.length;
+/** Demand as the spawn guard lets decisions see it: `backMs` in steps of five minutes, and the newest minutes in buckets. */
+async function readBelieved(
+  deps: EvaluatorDeps,
+  hostedVmId: string,
+  backMs: number,
+  now: EpochMs,
+): Promise<BelievedDemand> {
+  const to = Math.floor(now / stepMs) * stepMs;
+  const settled = Math.floor((now - settleMs) / bucketMs) * bucketMs;
+  const [history, newest] = await Promise.all([
+    readEvidence(deps, { hostedVmId, from: to - backMs, to, stepMs }),
+    readEvidence(deps, { hostedVmId, from: to - narrowMs, to: settled, stepMs: bucketMs }),
+  ]);
+  return believedDemand(history, newest);
+}
+
+/** Demand that is held back is said beside the plan, and looked at again as soon as the guard may allow more. */
+function held(evaluation: Evaluation, reason: Reason | undefined): Evaluation {
+  if (reason === undefined) return evaluation;
+  const plan = { ...evaluation.plan, reasons: [...evaluation.plan.reasons, reason] };
+  return { ...evaluation, plan, nextInMs: Math.min(evaluation.nextInMs, defaultPace.windowMs) };
 }
 
 function shadowsOf({ instances, serving }: EvaluationRequest): ShadowView[] {

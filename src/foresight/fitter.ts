@@ -6,13 +6,14 @@ import { selectionOf } from '../planning/forecast/auto.ts';
 import type { Selection } from '../planning/forecast/auto.ts';
 import { utcOffsetMs, withoutEvents } from '../planning/forecast/holidays.ts';
 import { endOf, knownSteps } from '../planning/forecast/history.ts';
+import { guardDemand } from '../planning/spawn-guard.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { FitLedger } from '../ports/fit-ledger.ts';
 import type { ForecastStore } from '../ports/forecast-store.ts';
 import type { Forecaster } from '../ports/forecaster.ts';
 import { nextFitAt } from './fit-schedule.ts';
-import { historyMs, horizonMs, sinceFirstQuery, stepMs } from './history.ts';
+import { historyMs, horizonMs, readEvidence, sinceFirstQuery, stepMs } from './history.ts';
 
 /** The first fit replays the past to judge the models, which costs seconds of CPU: it sees twelve days, enough for a week's pattern. */
 const firstHistoryMs = 12 * dayMs;
@@ -25,7 +26,7 @@ const firstRoundMs = 500;
 const againMs = 10 * minuteMs;
 
 export type FitterDeps = {
-  readonly demand: Pick<DemandStore, 'read'>;
+  readonly demand: Pick<DemandStore, 'readMeasures'>;
   readonly forecasts: Pick<ForecastStore, 'chosen' | 'choose'>;
   readonly ledger: FitLedger;
   readonly events: EventLog;
@@ -103,8 +104,9 @@ async function fitOne(deps: FitterDeps, spec: HostedVmSpec, signal: AbortSignal)
     const previous = await deps.forecasts.chosen(spec.id);
     const to = Math.floor(now / stepMs) * stepMs;
     const from = to - (previous === undefined ? firstHistoryMs : historyMs);
-    const read = await deps.demand.read({ hostedVmId: spec.id, from, to, stepMs });
-    const history = withoutEvents(sinceFirstQuery(read), spec.events);
+    // A flood of yesterday must not be expected today.
+    const { series } = guardDemand(await readEvidence(deps, { hostedVmId: spec.id, from, to, stepMs }));
+    const history = withoutEvents(sinceFirstQuery(series), spec.events);
     const knownMs = knownSteps(history.qps) * stepMs;
     const outcome = await deps.forecaster.fit(
       {

@@ -1,5 +1,8 @@
 import type { DemandSeries } from '../domain/demand.ts';
 import { dayMs, hourMs, minuteMs } from '../domain/time.ts';
+import { evidenceMeasures } from '../planning/spawn-guard.ts';
+import type { DemandEvidence } from '../planning/spawn-guard.ts';
+import type { DemandQuery, DemandStore } from '../ports/demand-store.ts';
 
 /** Forecasts are made in steps of five minutes, for two days. */
 export const stepMs = 5 * minuteMs;
@@ -16,4 +19,12 @@ export function sinceFirstQuery(series: DemandSeries): DemandSeries {
   const from = first < 0 ? series.qps.findIndex((value) => Number.isFinite(value)) : first;
   if (from <= 0) return series;
   return { start: series.start + from * series.stepMs, stepMs: series.stepMs, qps: series.qps.slice(from) };
+}
+
+/** What the spawn guard has to see before demand may raise a shadow. */
+export function readEvidence(
+  { demand }: { readonly demand: Pick<DemandStore, 'readMeasures'> },
+  query: Omit<DemandQuery, 'measure' | 'imputed'>,
+): Promise<DemandEvidence> {
+  return demand.readMeasures({ ...query, measures: evidenceMeasures });
 }

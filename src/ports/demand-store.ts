@@ -1,8 +1,11 @@
 import type { DemandBatch, DemandSeries } from '../domain/demand.ts';
 import type { EpochMs } from '../domain/time.ts';
 
-/** Which of the measures kept side by side is read; `established` is the part of `deduplicated` from known sources. */
-export type DemandMeasure = 'answers' | 'deduplicated' | 'estimated' | 'established';
+/**
+ * Which of the measures kept side by side is read. `established` is the part of `deduplicated` from known sources,
+ * `topSource` the part of `answers` that went to the largest source, `nxdomain` what was asked about names that do not exist.
+ */
+export type DemandMeasure = 'answers' | 'deduplicated' | 'estimated' | 'established' | 'topSource' | 'nxdomain';
 
 export type DemandQuery = {
   readonly hostedVmId: string;
@@ -31,6 +34,10 @@ export interface DemandStore {
   write(batch: DemandBatch): Promise<'written' | 'repeated'>;
   /** Queries per second, loss-corrected, summed over edges. A step in which no edge had a live sender is NaN. */
   read(query: DemandQuery): Promise<DemandSeries>;
+  /** As `read`, several measures of the same steps in one round trip. */
+  readMeasures<M extends DemandMeasure>(
+    query: Omit<DemandQuery, 'measure' | 'imputed'> & { readonly measures: readonly M[] },
+  ): Promise<Record<M, DemandSeries>>;
   /** As `read`, for many hosted VMs in one round trip; keyed by hosted VM id. */
   readMany(
     query: Omit<DemandQuery, 'hostedVmId'> & { hostedVmIds: readonly string[] },

@@ -58,11 +58,18 @@ export function openDemandStore(sql: Sql, retention: Retention = defaultRetentio
         return await writeOnce(sql, batch);
       }
     },
-    async read(query) {
-      const series = await readSeries(sql, { ...query, hostedVmIds: [query.hostedVmId] });
-      return series.get(query.hostedVmId)!;
+    async read({ hostedVmId, measure = 'deduplicated', ...query }) {
+      const series = await readSeries(sql, { ...query, hostedVmIds: [hostedVmId], measures: [measure] });
+      return series[measure].get(hostedVmId)!;
     },
-    readMany: (query) => readSeries(sql, query),
+    async readMeasures({ hostedVmId, ...query }) {
+      const series = await readSeries(sql, { ...query, hostedVmIds: [hostedVmId] });
+      const one = query.measures.map((measure) => [measure, series[measure].get(hostedVmId)!]);
+      return Object.fromEntries(one) as Record<(typeof query.measures)[number], DemandSeries>;
+    },
+    async readMany({ measure = 'deduplicated', ...query }) {
+      return (await readSeries(sql, { ...query, measures: [measure] }))[measure];
+    },
     edges: (now) => readEdges(sql, now),
     async maintain(now) {
       const tomorrow = now + dayMs;
@@ -122,7 +129,10 @@ function checkBatch(batch: DemandBatch): void {
   });
 }
 
-type ManyQuery = Omit<DemandQuery, 'hostedVmId'> & { readonly hostedVmIds: readonly string[] };
+type SeriesQuery<M extends DemandMeasure> = Omit<DemandQuery, 'hostedVmId' | 'measure'> & {
+  readonly hostedVmIds: readonly string[];
+  readonly measures: readonly M[];
+};
 
 /** What one bucket of one edge stands for, once what its server and its collector dropped is added back. */
 const corrected = (column: string): string =>
@@ -133,6 +143,8 @@ const narrowColumn: Record<DemandMeasure, string> = {
   deduplicated: 'd.deduplicated',
   estimated: 'coalesce(d.estimated, d.deduplicated)',
   established: 'd.established',
+  topSource: 'd.top_share * d.answers',
+  nxdomain: 'd.nxdomain',
 };
 
 const wideColumn: Record<DemandMeasure, string> = {
@@ -140,11 +152,15 @@ const wideColumn: Record<DemandMeasure, string> = {
   deduplicated: 'd.deduplicated_corrected',
   estimated: 'd.estimated',
   established: 'd.established_corrected',
+  topSource: 'd.top_share * d.answers_corrected',
+  // As the answers were corrected; where there were none, as it was counted.
+  nxdomain: 'd.nxdomain * case when d.answers > 0 then d.answers_corrected / d.answers else 1 end',
 };
 
 /** Sums of steps read from the narrow table: `$1` ids, `$2` from, `$3` to, `$4` step. */
-function narrowSums(measure: DemandMeasure, only: string): string {
-  return `select d.hosted_vm_id as id, d.at - d.at % $4 as at, ${corrected(narrowColumn[measure])} as total
+function narrowSums(measures: readonly DemandMeasure[], only: string): string {
+  const totals = measures.map((measure) => `${corrected(narrowColumn[measure])} as "${measure}"`).join(', ');
+  return `select d.hosted_vm_id as id, d.at - d.at % $4 as at, ${totals}
     from demand_10s d join demand_seen s on s.edge = d.edge and s.at = d.at
     where d.hosted_vm_id = any($1) and d.at >= $2 and d.at < $3 and s.senders > 0 ${only} group by 1, 2`;
 }
@@ -154,8 +170,11 @@ const narrowLive = (only: string): string => `select d.at - d.at % $4 as at, cou
 
 const isDirty = 'exists (select from demand_dirty x where x.step_ms = $4 and x.at = d.at - d.at % $4)';
 
-async function readSeries(sql: Sql, query: ManyQuery): Promise<Map<string, DemandSeries>> {
-  const { stepMs } = query;
+async function readSeries<M extends DemandMeasure>(
+  sql: Sql,
+  query: SeriesQuery<M>,
+): Promise<Record<M, Map<string, DemandSeries>>> {
+  const { stepMs, measures } = query;
   if (!stepsMs.includes(stepMs)) {
     const message = `a step of ${stepMs} ms is not kept; ask for one of ${stepsMs.join(', ')}`;
     const target = query.hostedVmIds.join(', ');
@@ -164,14 +183,14 @@ async function readSeries(sql: Sql, query: ManyQuery): Promise<Map<string, Deman
   const start = Math.floor(query.from / stepMs) * stepMs;
   const steps = Math.max(0, Math.ceil((query.to - start) / stepMs));
   const end = start + steps * stepMs;
-  const measure = query.measure ?? 'deduplicated';
   const rolled = stepMs !== bucketMs;
+  const wide = measures.map((measure) => `${wideColumn[measure]} as "${measure}"`).join(', ');
   // Steps that changed since the last roll-up are read from the narrow table, all others from their own.
   const sums = rolled
-    ? `select d.hosted_vm_id as id, d.at, ${wideColumn[measure]} as total from demand_steps d
+    ? `select d.hosted_vm_id as id, d.at, ${wide} from demand_steps d
          where d.step_ms = $4 and d.hosted_vm_id = any($1) and d.at >= $2 and d.at < $3 and not ${isDirty}
-       union all ${narrowSums(measure, `and ${isDirty}`)}`
-    : narrowSums(measure, '');
+       union all ${narrowSums(measures, `and ${isDirty}`)}`
+    : narrowSums(measures, '');
   const live = rolled
     ? `select d.at, d.live_buckets as live from demand_step_seen d
          where d.step_ms = $4 and d.at >= $2 and d.at < $3 and not ${isDirty}
@@ -183,26 +202,30 @@ async function readSeries(sql: Sql, query: ManyQuery): Promise<Map<string, Deman
       live.replaceAll(/\$([234])/g, (_, n) => `$${Number(n) - 1}`),
       range,
     ),
-    sql.query<{ id: string; at: number; total: number | null }>(sums, [[...query.hostedVmIds], ...range]),
+    sql.query<{ id: string; at: number } & Record<M, number | null>>(sums, [[...query.hostedVmIds], ...range]),
   ]);
 
   const seconds = new Float64Array(steps);
   for (const { at, live } of liveRows) seconds[(at - start) / stepMs] = (live * bucketMs) / 1_000;
-  const result = new Map<string, number[]>();
-  for (const id of query.hostedVmIds) {
-    result.set(
-      id,
-      Array.from(seconds, (seen) => (seen === 0 ? NaN : 0)),
-    );
-  }
-  for (const { id, at, total } of sumRows) {
-    const i = (at - start) / stepMs;
-    const seen = seconds[i] ?? 0;
-    if (seen > 0) result.get(id)![i] = (total ?? NaN) / seen;
-  }
-  const asked = { ...query, from: start, to: end, measure };
-  if (query.imputed === true) await readImputed(sql, asked, result, silentAfterMs);
-  return new Map([...result].map(([id, qps]) => [id, { start, stepMs, qps }]));
+  const found = await Promise.all(
+    measures.map(async (measure) => {
+      const result = new Map(
+        query.hostedVmIds.map((id) => [id, Array.from(seconds, (seen) => (seen === 0 ? NaN : 0))]),
+      );
+      for (const row of sumRows) {
+        const i = (row.at - start) / stepMs;
+        const seen = seconds[i] ?? 0;
+        if (seen > 0) result.get(row.id)![i] = (row[measure] ?? NaN) / seen;
+      }
+      const asked = { ...query, from: start, to: end, measure };
+      if (query.imputed === true) await readImputed(sql, asked, result, silentAfterMs);
+      return [measure, new Map([...result].map(([id, qps]) => [id, { start, stepMs, qps }]))] as [
+        M,
+        Map<string, DemandSeries>,
+      ];
+    }),
+  );
+  return Object.fromEntries<Map<string, DemandSeries>>(found) as Record<M, Map<string, DemandSeries>>;
 }
 
 async function readEdges(sql: Sql, now: EpochMs): Promise<EdgeStatus[]> {

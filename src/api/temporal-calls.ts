@@ -7,6 +7,7 @@ import {
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { clusterWorkflowId, hostedVmWorkflowId, taskQueues } from '../domain/cluster-messages.ts';
+import { clusterSignals } from '../domain/cluster/signals.ts';
 import type { Command, CommandArguments, CommandResult } from '../domain/commands.ts';
 import { applySpecUpdate, hostedVmQueries, workflowTypes } from '../domain/hosted-vm/messages.ts';
 import type { SpecChange } from '../domain/hosted-vm/messages.ts';
@@ -32,6 +33,8 @@ export type WorkflowCalls = {
   applySpec(change: SpecChange, quorum: number | undefined): Promise<void>;
   applyCluster(spec: ClusterSpec): Promise<void>;
   ledger(cluster: string): Promise<unknown>;
+  /** @param by who asked, and why */
+  resetBreaker(cluster: string, by: string): Promise<void>;
 };
 
 export function workflowCalls(client: Client): WorkflowCalls {
@@ -77,6 +80,10 @@ export function workflowCalls(client: Client): WorkflowCalls {
         await client.workflow.executeUpdateWithStart('applyCluster', { args: [spec], startWorkflowOperation: start });
       }).catch(inItsWords);
     },
+    resetBreaker: (cluster, by) =>
+      bounded(`reset the breaker of ${cluster}`, () =>
+        client.workflow.getHandle(clusterWorkflowId(cluster)).signal(clusterSignals.resetBreaker, { by }),
+      ),
     ledger: (cluster) =>
       bounded(`ledger of ${cluster}`, () => client.workflow.getHandle(clusterWorkflowId(cluster)).query('ledger')),
   };

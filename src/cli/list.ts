@@ -5,7 +5,17 @@ import type { Api } from './api-client.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { watching } from './watch.ts';
-import { demandText, primaryOf, riskText, shadowsOf, shadowText, stateCell, untilText, worstFirst } from './words.ts';
+import {
+  demandNow,
+  demandText,
+  primaryOf,
+  rankOf,
+  riskText,
+  shadowsOf,
+  shadowText,
+  stateCell,
+  untilText,
+} from './words.ts';
 
 export function mountList(program: Command, terminal: Terminal): void {
   program
@@ -27,18 +37,16 @@ export function mountList(program: Command, terminal: Terminal): void {
 }
 
 async function render(terminal: Terminal, api: Api, asJson: boolean): Promise<string> {
-  const views = await api.read<HostedVmView[]>('/api/v1/hosted-vms');
+  const [views, demand] = await Promise.all([api.read<HostedVmView[]>('/api/v1/hosted-vms'), demandNow(api)]);
   if (asJson) return `${JSON.stringify(views.map(listed), undefined, terminal.isTerminal ? 2 : 0)}\n`;
   if (views.length === 0) return terminal.isTerminal ? 'No hosted VMs yet: umbra apply -f inventory.yaml\n' : '';
-  const ordered = [...views].sort(
-    (a, b) => worstFirst.indexOf(a.state) - worstFirst.indexOf(b.state) || risk(b) - risk(a) || (a.id < b.id ? -1 : 1),
-  );
+  const ordered = [...views].sort((a, b) => rankOf(a) - rankOf(b) || risk(b) - risk(a) || (a.id < b.id ? -1 : 1));
   const rows = ordered.map((view) => [
     view.id,
-    stateCell(view.state),
+    stateCell(view),
     servingText(view),
     riskText(view),
-    demandText(view),
+    demandText(view, demand, terminal.now()),
     shadowsOf(view).map(shadowText).join(', ') || '-',
     view.probationEndsAt === null ? '-' : untilText(view.probationEndsAt, terminal.now()),
   ]);

@@ -22,6 +22,7 @@ import { mountList } from './list.ts';
 import { mountMonitor } from './monitor.ts';
 import { mountPause } from './pause.ts';
 import { mountPromote } from './promote.ts';
+import { mountResetBreaker } from './reset-breaker.ts';
 import { mountResume } from './resume.ts';
 import { mountRetire } from './retire.ts';
 import { mountSchema } from './schema.ts';
@@ -47,6 +48,7 @@ const groups: readonly (readonly [string, readonly ((program: Command, terminal:
       mountPause,
       mountResume,
       mountRetire,
+      mountResetBreaker,
     ],
   ],
   ['Set up:', [mountApply, mountImport, mountToken, mountSchema, mountCompletion]],

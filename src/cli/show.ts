@@ -9,7 +9,7 @@ import { table } from './table.ts';
 import { paint } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 import { watching } from './watch.ts';
-import { agoText, demandText, riskText, stateColor, untilText } from './words.ts';
+import { agoText, demandNow, demandText, riskText, stateColor, untilText } from './words.ts';
 
 type Shown = HostedVmView & {
   readonly heartbeats: Readonly<Record<string, Heartbeat>>;
@@ -30,13 +30,16 @@ export function mountShow(program: Command, terminal: Terminal): void {
 }
 
 async function render(terminal: Terminal, api: Api, id: string, asJson: boolean): Promise<string> {
-  const view = await api.read<Shown>(`/api/v1/hosted-vms/${encodeURIComponent(id)}`);
+  const [view, demand] = await Promise.all([
+    api.read<Shown>(`/api/v1/hosted-vms/${encodeURIComponent(id)}`),
+    demandNow(api),
+  ]);
   if (asJson) return `${JSON.stringify(view, undefined, terminal.isTerminal ? 2 : 0)}\n`;
   const now = terminal.now();
   const facts: [string, string][] = [
     ['names', view.names.join(' ')],
     ['state', `${view.state} (mode ${view.mode}, ${view.storageClass})`],
-    ['demand', demandText(view)],
+    ['demand', demandText(view, demand, now)],
     ['risk', `${riskText(view)} of 100`],
     ['dns', view.generation === null ? 'not adopted yet' : `generation ${view.generation}`],
     ['seen', agoText(view.at, now)],
@@ -71,7 +74,10 @@ async function render(terminal: Terminal, api: Api, id: string, asJson: boolean)
 
 function instanceRow(instance: Instance, view: Shown, now: number): string[] {
   const { state } = instance;
-  const serving = view.serving.includes(instance.id) && state.kind !== 'serving' ? ', serving' : '';
+  const named = view.serving.includes(instance.id);
+  const serving = named && state.kind !== 'serving' ? ', serving' : '';
+  // A primary whose traffic was moved to something larger runs on and could take it back.
+  const kind = state.kind === 'serving' && !named ? 'standing by' : state.kind;
   const detail = state.kind === 'warm' ? ` ${state.warmth}` : state.kind === 'failed' ? `: ${state.why.text}` : '';
   const beat = view.heartbeats[instance.id];
   return [
@@ -81,7 +87,7 @@ function instanceRow(instance: Instance, view: Shown, now: number): string[] {
     String(instance.vmid ?? '-'),
     instance.node ?? '-',
     instance.address ?? '-',
-    `${state.kind}${detail}${serving}`,
+    `${kind}${detail}${serving}`,
     beat === undefined ? '-' : agoText(beat.at, now),
   ];
 }

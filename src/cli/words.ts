@@ -1,6 +1,8 @@
 import type { Instance } from '../domain/instance.ts';
 import { formatDuration } from '../domain/time.ts';
+import { unshadowedByPolicy } from '../domain/view.ts';
 import type { DisplayState, HostedVmView } from '../domain/view.ts';
+import type { Api } from './api-client.ts';
 import type { Cell } from './table.ts';
 import type { Color } from './terminal.ts';
 
@@ -20,27 +22,34 @@ export const stateColor: Readonly<Record<DisplayState, Color>> = {
 };
 
 /** What needs a person first. */
-export const worstFirst: readonly DisplayState[] = [
+const worstFirst: readonly DisplayState[] = [
   'needs-human',
-  'failing-over',
   'unprotected',
-  'unknown',
+  'failing-over',
   'probation',
   'promoting',
-  'warming',
+  'unknown',
   'adopting',
-  'protected',
+  'warming',
   'paused',
+  'protected',
   'retired',
 ];
 
-export function stateCell(state: DisplayState): Cell {
-  return { text: state, color: stateColor[state] };
+/** Place in a list; who has no shadow by policy stands among the calm. */
+export function rankOf(view: HostedVmView): number {
+  return worstFirst.indexOf(unshadowedByPolicy(view) ? 'paused' : view.state);
+}
+
+export function stateCell(view: HostedVmView): Cell {
+  return { text: view.state, color: unshadowedByPolicy(view) ? 'grey' : stateColor[view.state] };
 }
 
 /** Risk on screen is 0 to 100; a dash where there is none yet. */
 export function riskText(view: HostedVmView): string {
-  return view.evaluation === null ? '-' : String(Math.round(view.evaluation.risk.score * 100));
+  if (view.evaluation === null) return '-';
+  const points = view.evaluation.risk.score * 100;
+  return points > 0 && points < 1 ? '<1' : String(Math.round(points));
 }
 
 export function primaryOf(view: HostedVmView): Instance | undefined {
@@ -57,10 +66,24 @@ export function shadowText({ tier, vmid, state }: Instance): string {
   return `${tier}x ${vmid ?? 'no VMID yet'} ${how}`;
 }
 
-export function demandText(view: HostedVmView): string {
-  const demand = view.evaluation?.demandQps;
-  const now = demand === null || demand === undefined ? '-' : Number(demand.toPrecision(3)).toString();
-  return `${now} / ${Number(view.capacityQps.toPrecision(4))} q/s`;
+export type DemandNow = Readonly<Record<string, { readonly qps: number; readonly at: number } | undefined>>;
+
+/** Demand is counted by the second, an evaluation may be an hour old. Without the store the evaluation's will do. */
+export async function demandNow(api: Api): Promise<DemandNow> {
+  return await api.read<DemandNow>('/api/v1/demand/now').catch(() => ({}));
+}
+
+/** Three intervals of a collector: an older figure says its age. */
+const freshMs = 30_000;
+
+/** `412 / 1000 q/s`, with its age behind it once it is old. */
+export function demandText(view: HostedVmView, newest: DemandNow, now: number): string {
+  const { evaluation } = view;
+  const evaluated = evaluation === null ? undefined : { qps: evaluation.demandQps, at: evaluation.at };
+  const { qps, at } = newest[view.id] ?? evaluated ?? { qps: null, at: now };
+  const demand = qps === null ? '-' : Number(qps.toPrecision(3)).toString();
+  const age = qps !== null && now - at > freshMs ? ` (${agoText(at, now)})` : '';
+  return `${demand} / ${Number(view.capacityQps.toPrecision(4))} q/s${age}`;
 }
 
 /** `in 23h59m (2026-11-22 18:40:12)`: a countdown names the moment too. */

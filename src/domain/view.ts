@@ -1,6 +1,7 @@
 import type { Command } from './commands.ts';
 import type { Paused, Phase, Proposal } from './hosted-vm.ts';
 import type { Instance, InstanceId } from './instance.ts';
+import { riskBand } from './plan.ts';
 import type { Evaluation } from './plan.ts';
 import type { PolicyMode, StorageClass } from './policy.ts';
 import type { EpochMs } from './time.ts';
@@ -39,6 +40,11 @@ export type HostedVmView = {
   readonly revision: number;
   readonly at: EpochMs;
 };
+
+/** Without a shadow because none is wanted at its risk: the policy's choice, and no reason to wake anybody. */
+export function unshadowedByPolicy({ state, evaluation }: Pick<HostedVmView, 'state' | 'evaluation'>): boolean {
+  return state === 'unprotected' && evaluation?.plan.wanted.length === 0 && riskBand(evaluation.risk.score) === 'low';
+}
 
 /** The answer of the `explain` query. */
 export type Explanation = {

@@ -12,6 +12,11 @@ const mostPoints = 20_000;
 /** A full hour of a busy edge, spooled, is about 3 MiB. */
 const mostBatchBytes = 32 * 1024 * 1024;
 
+/** What "now" means: the newest buckets that are complete. Counts of one bucket are too few to show for a quiet name. */
+const nowMs = 30 * secondMs;
+/** A bucket arrives some seconds after it ends; an edge that is later than this is shown as old, not guessed. */
+const lookBackMs = 5 * minuteMs;
+
 const series = z.object({ start: z.number(), stepMs: z.number(), qps: z.array(z.number().nullable()) });
 
 export function demandRoutes(server: ApiServer, context: ApiContext): void {
@@ -58,6 +63,29 @@ export function demandRoutes(server: ApiServer, context: ApiContext): void {
         context.forecasts?.newest(id),
       ]);
       return { demand: withNulls(demand), forecast: forecast ?? null, capacityQps: view.capacityQps };
+    },
+  );
+
+  server.get(
+    '/api/v1/demand/now',
+    {
+      schema: {
+        summary: 'Demand on every hosted VM in the newest half minute that is known, in queries per second',
+        response: { 200: z.record(z.string(), z.object({ qps: z.number(), at: z.number() })) },
+      },
+    },
+    async () => {
+      const stepMs = 10 * secondMs;
+      const to = Math.floor(context.clock() / stepMs) * stepMs;
+      const current = await context.stores.inventory.current();
+      const hostedVmIds = (current?.inventory.hostedVms ?? []).map(({ id }) => id);
+      const known = await context.stores.demand.readMany({ hostedVmIds, from: to - lookBackMs, to, stepMs });
+      return Object.fromEntries(
+        [...known].flatMap(([id, demand]) => {
+          const newest = newestOf(demand);
+          return newest === undefined ? [] : [[id, newest]];
+        }),
+      );
     },
   );
 
@@ -122,6 +150,14 @@ function suitingStep(sinceMs: number): number {
   if (sinceMs <= hourMs) return 10 * secondMs;
   if (sinceMs <= dayMs) return minuteMs;
   return sinceMs <= 7 * dayMs ? 5 * minuteMs : hourMs;
+}
+
+/** @returns the mean of the newest half minute, and when it ended; undefined when nothing was seen at all */
+function newestOf({ start, stepMs, qps }: DemandSeries): { qps: number; at: number } | undefined {
+  const last = qps.findLastIndex(Number.isFinite);
+  if (last === -1) return undefined;
+  const seen = qps.slice(Math.max(0, last + 1 - nowMs / stepMs), last + 1).filter(Number.isFinite);
+  return { qps: seen.reduce((sum, value) => sum + value, 0) / seen.length, at: start + (last + 1) * stepMs };
 }
 
 /** JSON has no NaN. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { EventQuery } from '../../ports/registry.ts';
+import { nearest } from '../../inventory/suggestion.ts';
 import { actorOf } from '../access.ts';
 import type { ApiContext, ApiServer } from '../context.ts';
 import { eventsAsCsv } from '../csv.ts';
@@ -47,6 +48,51 @@ export function operationsRoutes(server: ApiServer, context: ApiContext, status:
     );
     return { clusters };
   });
+
+  server.post(
+    '/api/v1/clusters/:name/reset-breaker',
+    {
+      config: { need: 'operator' },
+      schema: {
+        summary: 'Lets failovers go on after a breaker has opened: somebody has looked',
+        params: z.object({ name: z.string().max(64) }),
+        body: wire.commandBody.pick({ reason: true }),
+        response: { 200: z.object({ text: z.string() }), 404: wire.trouble, 503: wire.trouble },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const actor = actorOf(request);
+      const text = request.body.reason ?? 'no reason given';
+      const current = await stores.inventory.current();
+      const names = (current?.inventory.clusters ?? []).map((cluster) => cluster.name);
+      if (!names.includes(name)) {
+        const meant = nearest(name, names);
+        const message = `no cluster is called ${JSON.stringify(name)}`;
+        return await reply
+          .code(404)
+          .send({ message: meant === undefined ? message : `${message}; did you mean ${meant}?` });
+      }
+      await context.calls.resetBreaker(name, `${actor}: ${text}`);
+      const at = context.clock();
+      const reason = { code: 'breaker-reset', text: `the breaker of ${name} is told to close: ${text}` };
+      const event = {
+        id: `breaker-reset/${name}/${at}`,
+        at,
+        hostedVmId: '*',
+        kind: reason.code,
+        actor,
+        reason,
+        facts: {},
+      };
+      // It is done; a timeline that misses a line is no reason to say that it is not.
+      await stores.events
+        .append([event])
+        .catch((error: unknown) => request.log.warn({ error: String(error) }, 'event not written'));
+      request.log.info({ cluster: name, actor }, 'breaker reset');
+      return { text: reason.text };
+    },
+  );
 
   server.get(
     '/api/v1/foresight',

@@ -47,7 +47,9 @@ export type CapacityAnswer = { readonly clusters: readonly ({ readonly name: str
 /** How good the forecasts and risks have been. Any part may be missing while too little has been observed. */
 export type ForesightAnswer = {
   readonly models?: readonly ModelScore[];
+  readonly hostedVms?: readonly HostedVmScore[];
   readonly reliability?: readonly { readonly predicted: number; readonly observed: number; readonly count: number }[];
+  readonly risk?: { readonly outcomes: number; readonly needs: number; readonly text: string };
   readonly pool?: { readonly hits: number; readonly misses: number; readonly idleHours: number };
   readonly misses?: readonly {
     readonly hostedVmId: string;
@@ -58,11 +60,26 @@ export type ForesightAnswer = {
   }[];
 };
 
-type ModelScore = {
+/** Shares of outcomes that fell below the predicted p90 and p99, over so many steps; 0.9 and 0.99 are honest. */
+type Coverage = { readonly coverage90: number | null; readonly coverage99: number | null; readonly steps: number };
+
+type ModelScore = Coverage & {
   readonly model: string;
   readonly hostedVms: number;
   /** Error relative to seasonal-naive; below 1 is better than it. */
   readonly relativeError: number | null;
-  /** Share of outcomes that fell below the predicted p90; 0.9 is honest. */
-  readonly coverage90: number | null;
+};
+
+export type HostedVmScore = Coverage & {
+  readonly id: string;
+  /** Null before the first fit. */
+  readonly model: string | null;
+  readonly why: string;
+  /** Loss of each candidate in the backtest on this demand, seasonal-naive = 1. */
+  readonly standings: readonly { readonly model: string; readonly relative: number }[];
+  /** `alarm`: it has missed more than it may; `off`: it is not used until it does better. */
+  readonly forecast: 'ok' | 'alarm' | 'off';
+  readonly doubt: string | null;
+  /** What has been learned of the capacity from demand and CPU. */
+  readonly capacity: string | null;
 };

@@ -1,4 +1,5 @@
 import type { HostedVmView } from '../../domain/view.ts';
+import { demandEveryMs, demandNow } from '../api/demand-now.ts';
 import { formatCount, formatQps } from '../text/numbers.ts';
 import { servingOf } from '../text/instances.ts';
 import { Age } from './time.tsx';
@@ -6,10 +7,11 @@ import { Age } from './time.tsx';
 /** Demand against the capacity that serves now, with the predicted p90 as a tick. The full width is the larger of both. */
 export function DemandBar({ view }: { readonly view: HostedVmView }) {
   const { evaluation } = view;
-  if (evaluation === null) return <span class="quiet">not evaluated yet</span>;
+  const newest = demandNow.value[view.id];
+  if (evaluation === null && newest === undefined) return <span class="quiet">not evaluated yet</span>;
   const capacity = servingOf(view).reduce((sum, instance) => sum + instance.capacityQps, 0) || view.capacityQps;
-  const demand = evaluation.demandQps;
-  const p90 = evaluation.peak?.p90 ?? null;
+  const demand = newest?.qps ?? evaluation?.demandQps ?? null;
+  const p90 = evaluation?.peak?.p90 ?? null;
   const full = Math.max(capacity, demand ?? 0, p90 ?? 0) * 1.02;
   const x = (qps: number): number => (qps / full) * 100;
   const over = demand !== null && demand > capacity;
@@ -26,7 +28,12 @@ export function DemandBar({ view }: { readonly view: HostedVmView }) {
       </svg>
       <span class="figures">
         {demand === null ? 'no data' : formatCount(demand)} / {formatQps(capacity)}
-        {p90 === null ? '' : `, p90 ${formatCount(p90)}`} <Age at={evaluation.at} everyMs={evaluation.nextInMs} />
+        {p90 === null ? '' : `, p90 ${formatCount(p90)}`}{' '}
+        {newest !== undefined ? (
+          <Age at={newest.at} everyMs={demandEveryMs} />
+        ) : evaluation === null ? null : (
+          <Age at={evaluation.at} everyMs={evaluation.nextInMs} />
+        )}
       </span>
     </div>
   );

@@ -1,5 +1,4 @@
 import { secondMs } from '../../domain/time.ts';
-import { useResource } from '../api/resource.ts';
 import type { CapacityAnswer } from '../api/wire.ts';
 import { counted, formatMiB } from '../text/numbers.ts';
 import { Trouble } from './notes.tsx';
@@ -11,11 +10,8 @@ type ClusterLedger = CapacityAnswer['clusters'][number];
 const observedEveryMs = 60 * secondMs;
 
 /** What each cluster has left, what of the budget is used, and whether memory would do if a node were gone. */
-export function Headroom() {
-  const { answer, trouble } = useResource<CapacityAnswer>('/capacity', {
-    everyMs: 30 * secondMs,
-    concerns: (change) => change.type === 'hosted-vm',
-  });
+export function Headroom(props: { readonly answer: CapacityAnswer | undefined; readonly trouble: string | undefined }) {
+  const { answer, trouble } = props;
   return (
     <section aria-labelledby="headroom">
       <h2 id="headroom">Headroom and budget</h2>
@@ -57,7 +53,8 @@ function ClusterHeadroom({ cluster }: { readonly cluster: ClusterLedger }) {
         {breaker.kind === 'closed' ? null : (
           <li class="bad">
             breaker {breaker.kind} since <When at={breaker.since} />
-            {breaker.kind === 'open' ? `: ${breaker.reason.text}` : ''}
+            {breaker.kind === 'open' ? `: ${breaker.reason.text} ` : ' '}
+            <code>umbra reset-breaker {cluster.name}</code>
           </li>
         )}
       </ul>
@@ -93,15 +90,25 @@ function Nodes({ cluster }: { readonly cluster: ClusterLedger }) {
               <td>
                 <strong class={node.usable ? 'ok' : 'bad'}>{node.usable ? 'usable' : 'away'}</strong>
               </td>
-              <td class="number">
-                {node.freeMiB < 0 ? `${formatMiB(-node.freeMiB)} too little` : formatMiB(node.freeMiB)}
-              </td>
-              <td class="number">
-                {formatMiB(node.committedMiB)} of {formatMiB(node.memoryMiB)}
-              </td>
-              <td class="number">
-                {node.committedCores} of {node.vcpus}
-              </td>
+              {node.usable ? (
+                <>
+                  <td class="number">
+                    {node.freeMiB < 0 ? `${formatMiB(-node.freeMiB)} too little` : formatMiB(node.freeMiB)}
+                  </td>
+                  <td class="number">
+                    {formatMiB(node.committedMiB)} of {formatMiB(node.memoryMiB)}
+                  </td>
+                  <td class="number">
+                    {node.committedCores} of {node.vcpus}
+                  </td>
+                </>
+              ) : (
+                <>
+                  <td class="number quiet">none</td>
+                  <td class="number quiet">{formatMiB(node.committedMiB)} when it is back</td>
+                  <td class="number quiet">{node.committedCores} when it is back</td>
+                </>
+              )}
               <td>
                 <IfLost cluster={cluster} node={node.node} />
               </td>

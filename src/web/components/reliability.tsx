@@ -3,12 +3,13 @@ import { formatPercent } from '../text/numbers.ts';
 type Bin = { readonly predicted: number; readonly observed: number; readonly count: number };
 
 /** When Umbra said 20%, how often did it happen? On the diagonal, one in five. */
-export function Reliability({ bins }: { readonly bins: readonly Bin[] }) {
+export function Reliability({ bins, text }: { readonly bins: readonly Bin[]; readonly text: string | undefined }) {
   const filled = bins.filter((bin) => bin.count > 0);
   const most = Math.max(1, ...filled.map((bin) => bin.count));
   return (
     <section aria-labelledby="reliability">
       <h2 id="reliability">Reliability of the risk score</h2>
+      {text === undefined ? null : <p>{text}.</p>}
       {filled.length === 0 ? (
         <p class="quiet">Too few scored moments have been followed by an outcome.</p>
       ) : (

@@ -69,7 +69,9 @@ function InstanceBox(props: {
     instance.vmid === undefined ? undefined : `VMID ${instance.vmid}`,
   ];
   return (
-    <li class={`instance role-${instance.role} ${serving ? 'is-serving' : ''} is-${state.kind}`}>
+    <li
+      class={`instance role-${instance.role} ${serving ? 'is-serving' : ''} is-${!serving && state.kind === 'serving' ? 'warm' : state.kind}`}
+    >
       <strong>{instance.id}</strong> <span>{instance.role}</span>
       <div>
         {formatTier(instance.tier)}, {formatQps(instance.capacityQps)}, {serving ? 'serving' : instanceWords(instance)}{' '}

@@ -1,6 +1,9 @@
 import type { Instance } from '../../domain/instance.ts';
+import { secondMs } from '../../domain/time.ts';
 import type { HostedVmView } from '../../domain/view.ts';
 import { fleet, fleetTrouble } from '../api/fleet.ts';
+import { useResource } from '../api/resource.ts';
+import type { CapacityAnswer } from '../api/wire.ts';
 import { Headroom } from '../components/headroom.tsx';
 import { Loading, Trouble } from '../components/notes.tsx';
 import { StateMark } from '../components/state-mark.tsx';
@@ -15,39 +18,48 @@ const mostRows = 100;
 
 /** If a node dies now, who fits? */
 export function CapacityPage() {
+  const ledgers = useResource<CapacityAnswer>('/capacity', {
+    everyMs: 30 * secondMs,
+    concerns: (change) => change.type === 'hosted-vm',
+  });
   const views = fleet.value === undefined ? undefined : [...fleet.value.values()];
+  const away = new Set(
+    (ledgers.answer?.clusters ?? []).flatMap(({ nodes }) =>
+      nodes.filter(({ usable }) => !usable).map(({ node }) => node),
+    ),
+  );
   return (
     <>
-      <h1 tabIndex={-1}>{views === undefined ? 'Capacity' : capacitySentence(views)}</h1>
+      <h1 tabIndex={-1}>{views === undefined ? 'Capacity' : capacitySentence(views, away)}</h1>
       <Trouble text={fleetTrouble.value} stale={views !== undefined} />
-      {views === undefined ? <Loading what="the fleet" /> : <WhatIf views={views} />}
-      <Headroom />
+      {views === undefined ? <Loading what="the fleet" /> : <WhatIf views={views} away={away} />}
+      <Headroom answer={ledgers.answer} trouble={ledgers.trouble} />
       {views === undefined ? null : <Placement views={views} />}
     </>
   );
 }
 
-function WhatIf({ views }: { readonly views: readonly HostedVmView[] }) {
+function WhatIf({ views, away }: { readonly views: readonly HostedVmView[]; readonly away: ReadonlySet<string> }) {
   const nodes = nodesOf(views);
   const chosen = route.value.query.get('node') ?? '';
-  const losses = chosen === '' ? [] : lossOf(chosen, views);
+  const losses = chosen === '' ? [] : lossOf(chosen, views, away);
   return (
     <section aria-labelledby="what-if">
       <h2 id="what-if">What if a node dies?</h2>
       <div class="buttons" role="group" aria-label="Node">
         {nodes.map((node) => {
-          const all = lossOf(node, views);
+          const all = lossOf(node, views, away);
           const unfit = all.filter((loss) => !loss.fits).length;
           return (
             <button
               type="button"
               key={node}
               aria-pressed={node === chosen}
-              class={unfit > 0 ? 'node has-unfit' : 'node'}
+              class={unfit > 0 && !away.has(node) ? 'node has-unfit' : 'node'}
               onClick={() => changeView({ node: node === chosen ? '' : node })}
             >
               {node}
-              <span class="quiet">{unfit > 0 ? `${unfit} of ${all.length} do not fit` : `${all.length} fit`}</span>
+              <span class="quiet">{away.has(node) ? 'away already' : fitWords(unfit, all.length)}</span>
             </button>
           );
         })}
@@ -99,6 +111,12 @@ function WhatIf({ views }: { readonly views: readonly HostedVmView[] }) {
       </div>
     </section>
   );
+}
+
+function fitWords(unfit: number, all: number): string {
+  if (all === 0) return 'serves nothing';
+  if (unfit === 0) return all === 1 ? 'its one fits' : `all ${all} fit`;
+  return `${unfit} of ${all} ${unfit === 1 ? 'does' : 'do'} not fit`;
 }
 
 function Placement({ views }: { readonly views: readonly HostedVmView[] }) {

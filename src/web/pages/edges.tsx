@@ -59,7 +59,8 @@ export function EdgesPage() {
       )}
       <p class="quiet">
         A bucket is {bucketMs / secondMs} s wide and is written some seconds after it ends. Demand is corrected for what
-        an edge did not observe; where no edge reports, plots show a gap.
+        an edge did not observe; where no edge reports, plots show a gap. An edge that cannot reach the store spools to
+        disk: its newest bucket grows old here, and the gap is filled once it delivers.
       </p>
     </>
   );

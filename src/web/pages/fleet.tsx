@@ -1,6 +1,7 @@
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { HostedVmView } from '../../domain/view.ts';
 import { now } from '../api/clock.ts';
+import { followDemand } from '../api/demand-now.ts';
 import { fleet, fleetTrouble } from '../api/fleet.ts';
 import { FleetRow, fleetColumns } from '../components/fleet-row.tsx';
 import { Loading, Trouble } from '../components/notes.tsx';
@@ -12,6 +13,7 @@ const rowsPerPage = 100;
 
 /** Is everyone safe? */
 export function FleetPage() {
+  useEffect(followDemand, []);
   const views = fleet.value;
   const { query } = route.value;
   const filter = { q: query.get('q') ?? '', state: query.get('state') ?? '' };

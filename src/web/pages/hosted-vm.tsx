@@ -100,7 +100,7 @@ function Standing({ view }: { readonly view: HostedVmView }) {
       )}
       <li>{view.storageClass}</li>
       <li>mode {view.mode}</li>
-      <li>declared capacity {formatQps(view.capacityQps)}</li>
+      <li>serves up to {formatQps(view.capacityQps)}</li>
       <li>inventory revision {view.revision}</li>
       <li>
         read <When at={view.at} />

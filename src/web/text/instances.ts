@@ -12,6 +12,13 @@ export function shadowsOf(view: HostedVmView): Instance[] {
   );
 }
 
+/** Whoever could take traffic now: warm shadows, and a primary whose traffic was moved to something larger. */
+export function readyOf(view: HostedVmView): Instance[] {
+  return view.instances.filter(
+    ({ id, state }) => !view.serving.includes(id) && (state.kind === 'warm' || state.kind === 'serving'),
+  );
+}
+
 export function servingOf(view: HostedVmView): Instance[] {
   return view.instances.filter((instance) => view.serving.includes(instance.id));
 }
@@ -20,7 +27,7 @@ export function formatTier(tier: Tier): string {
   return `${tier}\u00d7`;
 }
 
-/** `warm (hot)`, `cloning`, `retired`: two words at most. */
+/** `warm`, `cloning`, `retired`: two words at most, for an instance that DNS does not name. */
 export function instanceWords(instance: Instance): string {
   const { state } = instance;
   switch (state.kind) {
@@ -29,6 +36,7 @@ export function instanceWords(instance: Instance): string {
     case 'warm':
       return state.warmth === 'hot' ? 'warm' : `warm, ${state.warmth}`;
     case 'serving':
+      return 'standing by';
     case 'fenced':
     case 'retired':
     case 'deleted':

@@ -1,4 +1,4 @@
-import { riskBand } from '../../domain/plan.ts';
+import { unshadowedByPolicy } from '../../domain/view.ts';
 import type { DisplayState, HostedVmView } from '../../domain/view.ts';
 
 /** One colour each; `sign` is read beside it, so that nothing is told by colour alone. */
@@ -20,20 +20,16 @@ export const looks: Readonly<Record<DisplayState, Look>> = {
   retired: { tone: 'paused', sign: '\u25cb', label: 'retired' },
 };
 
-/** Without a shadow because none is wanted at its risk: the policy's choice, and no reason for red. */
+/** By policy: no reason for red. */
 const unshadowed: Look = { tone: 'paused', sign: '\u25b3', label: 'without protection' };
 
 export function lookOf(view: HostedVmView): Look {
-  return wantsNothing(view) ? unshadowed : looks[view.state];
+  return unshadowedByPolicy(view) ? unshadowed : looks[view.state];
 }
 
 /** Place in the fleet table, worst first; who is without a shadow by policy stands among the calm. */
 export function rankOf(view: HostedVmView): number {
-  return worstFirst.indexOf(wantsNothing(view) ? 'paused' : view.state);
-}
-
-function wantsNothing({ state, evaluation }: HostedVmView): boolean {
-  return state === 'unprotected' && evaluation?.plan.wanted.length === 0 && riskBand(evaluation.risk.score) === 'low';
+  return worstFirst.indexOf(unshadowedByPolicy(view) ? 'paused' : view.state);
 }
 
 /** Worst first: the order of the fleet table. */

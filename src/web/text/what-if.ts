@@ -1,7 +1,7 @@
 import type { Instance } from '../../domain/instance.ts';
 import type { HostedVmView } from '../../domain/view.ts';
 import { counted } from './numbers.ts';
-import { servingOf, shadowsOf } from './instances.ts';
+import { readyOf, servingOf } from './instances.ts';
 
 /** What becomes of one hosted VM when a node dies now. */
 export type NodeLoss = {
@@ -24,7 +24,11 @@ export function nodesOf(views: readonly HostedVmView[]): string[] {
 }
 
 /** Every hosted VM that loses a serving instance with `node`, those that do not fit first. */
-export function lossOf(node: string, views: readonly HostedVmView[]): NodeLoss[] {
+export function lossOf(
+  node: string,
+  views: readonly HostedVmView[],
+  away: ReadonlySet<string> = new Set(),
+): NodeLoss[] {
   return views
     .filter((view) => view.state !== 'retired')
     .flatMap((view) => {
@@ -32,7 +36,7 @@ export function lossOf(node: string, views: readonly HostedVmView[]): NodeLoss[]
       const lost = serving.filter((instance) => instance.node === node);
       if (lost.length === 0) return [];
       const stillServing = serving.filter((instance) => instance.node !== node);
-      const ready = shadowsOf(view).filter((shadow) => shadow.state.kind === 'warm' && shadow.node !== node);
+      const ready = readyOf(view).filter((instance) => instance.node !== node && !away.has(instance.node ?? ''));
       const best = ready.sort((a, b) => b.capacityQps - a.capacityQps).slice(0, 1);
       const carriers = [...stillServing, ...best];
       const carriesQps = carriers.reduce((sum, instance) => sum + instance.capacityQps, 0);
@@ -51,20 +55,22 @@ export function lossOf(node: string, views: readonly HostedVmView[]): NodeLoss[]
     .sort((a, b) => Number(a.fits) - Number(b.fits) || a.id.localeCompare(b.id));
 }
 
-/** If a node dies now, who fits? */
-export function capacitySentence(views: readonly HostedVmView[]): string {
-  const nodes = nodesOf(views);
-  if (nodes.length === 0) return 'No hosted VM is known to run on a node yet.';
+/** If a node dies now, who fits? `away`: nodes that are not usable already, which nobody has to imagine. */
+export function capacitySentence(views: readonly HostedVmView[], away: ReadonlySet<string> = new Set()): string {
+  const gone = [...away].sort();
+  const already = gone.length === 0 ? '' : `${gone.join(', ')} ${gone.length === 1 ? 'is' : 'are'} away already. `;
+  const nodes = nodesOf(views).filter((node) => !away.has(node));
+  if (nodes.length === 0) return `${already}No hosted VM is known to run on a node yet.`;
   const bad = nodes
-    .map((node) => ({ node, unfit: lossOf(node, views).filter((loss) => !loss.fits) }))
+    .map((node) => ({ node, unfit: lossOf(node, views, away).filter((loss) => !loss.fits) }))
     .filter(({ unfit }) => unfit.length > 0);
   if (bad.length === 0)
-    return `Any one of ${counted(nodes.length, 'node')} can die now: everything it serves fits on warm shadows elsewhere.`;
+    return `${already}Any one of ${counted(nodes.length, 'node')} can die now: everything it serves fits on warm shadows elsewhere.`;
   const worst = bad.sort((a, b) => b.unfit.length - a.unfit.length)[0]!;
   const names = worst.unfit.slice(0, 3).map((loss) => loss.id);
   const more = worst.unfit.length > names.length ? ` and ${worst.unfit.length - names.length} more` : '';
   const others = bad.length > 1 ? ` ${counted(bad.length - 1, 'other node')} would leave somebody without, too.` : '';
-  return `If ${worst.node} dies now, ${names.join(', ')}${more} ${worst.unfit.length === 1 ? 'does' : 'do'} not fit elsewhere.${others}`;
+  return `${already}If ${worst.node} dies now, ${names.join(', ')}${more} ${worst.unfit.length === 1 ? 'does' : 'do'} not fit elsewhere.${others}`;
 }
 
 function isPresent(instance: Instance): boolean {

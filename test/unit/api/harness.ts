@@ -98,7 +98,12 @@ function storesOf(state: Omit<World, 'api'>, listeners: ((id: string) => void)[]
         return Promise.resolve('written');
       },
       read: ({ from, stepMs }: DemandQuery) => Promise.resolve({ start: from, stepMs, qps: [1, NaN, 3] }),
-      readMany: () => Promise.resolve(new Map()),
+      readMany: ({ hostedVmIds, to, stepMs }: DemandQuery & { hostedVmIds: string[] }) =>
+        Promise.resolve(
+          new Map(
+            hostedVmIds.map((id) => [id, { start: to - 5 * stepMs, stepMs, qps: [70, 10, NaN, 30, NaN] }] as const),
+          ),
+        ),
       edges: () =>
         Promise.resolve([
           { edge: 'local', lastBucketAt: 990_000, framesPerSecond: 5, observedShare: 1, senders: 1, silent: false },
@@ -138,6 +143,7 @@ function clientOf(state: Omit<World, 'api'>): Client {
     workflow: {
       getHandle: (id: string) => ({
         executeUpdate: (name: string, { args }: { args: unknown[] }) => ask(id, name, args),
+        signal: (name: string, ...args: unknown[]) => ask(id, name, args),
         query: (name: string) => ask(id, name, []),
       }),
       executeUpdateWithStart: (name: string, given: { args: unknown[]; startWorkflowOperation: Start }) =>

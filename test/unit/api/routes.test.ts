@@ -187,6 +187,13 @@ describe('reading', () => {
     }
   });
 
+  test('demand now is the mean of the newest half minute, with the moment it ended', async () => {
+    world = await startWorld();
+    await ask(world.api.url, '/api/v1/inventory', { body: { text } });
+    // Of 70, 10, gap, 30, gap: the newest known step is the fourth of five, and ended 10 s ago.
+    expect((await ask(world.api.url, '/api/v1/demand/now')).json()).toEqual({ shop: { qps: 20, at: 990_000 } });
+  });
+
   test('an edge asks which names it counts', async () => {
     world = await startWorld();
     await ask(world.api.url, '/api/v1/inventory', { body: { text } });

@@ -62,6 +62,16 @@ describe('reading', () => {
     );
   });
 
+  test('list shows demand as it is now, and says the age of what is old', async () => {
+    await umbra('apply', '-f', example, '--yes');
+    terminal = fakeTerminal({ api: world.api.url });
+    await umbra('list');
+    expect(terminal.said.out).toContain('\t20 / 400 q/s\t');
+    terminal = fakeTerminal({ api: world.api.url, now: () => 1_050_000 });
+    await umbra('list');
+    expect(terminal.said.out).toContain('\t20 / 400 q/s (1m ago)\t');
+  });
+
   test('colours only on a terminal', async () => {
     terminal = fakeTerminal({ api: world.api.url, isTerminal: true, colors: true, columns: 120 });
     await umbra('list');
@@ -163,6 +173,21 @@ describe('acting', () => {
     expect(terminal.said.out).toBe('shop: paused\n');
     expect(terminal.said.err).toContain('blog: refused: it is failing over\n');
     expect(terminal.said.err).toContain('1 of 2 refused');
+  });
+
+  test('reset-breaker tells the cluster who asked; an unknown cluster is refused', async () => {
+    await umbra('apply', '-f', example, '--yes');
+    terminal = fakeTerminal({ api: world.api.url });
+    expect(await umbra('reset-breaker', 'lab', '--reason', 'the switch is back')).toBe(0);
+    expect(world.asked.at(-1)).toEqual({
+      workflowId: 'cluster/lab',
+      message: 'resetBreaker',
+      args: [{ by: 'operator:ada@loopback: the switch is back' }],
+    });
+    expect(terminal.said.out).toBe('the breaker of lab is told to close: the switch is back\n');
+    expect(world.events.at(-1)).toMatchObject({ kind: 'breaker-reset', actor: 'operator:ada@loopback' });
+    expect(await umbra('reset-breaker', 'lap')).toBe(2);
+    expect(terminal.said.err).toContain('no cluster is called "lap"; did you mean lab?');
   });
 
   test('apply shows the plan, and applies it with --yes', async () => {

@@ -3,9 +3,10 @@ import { dayMs, hourMs, minuteMs, secondMs } from '../../../src/domain/time.ts';
 import { edgesSentence } from '../../../src/web/text/edges.ts';
 import { eventsAsCsv } from '../../../src/web/text/export.ts';
 import { byWorst, fleetSentence, matches } from '../../../src/web/text/fleet.ts';
-import { foresightSentence } from '../../../src/web/text/foresight.ts';
+import { byDoubt, foresightSentence } from '../../../src/web/text/foresight.ts';
 import { formatMiB, formatQps, formatRisk } from '../../../src/web/text/numbers.ts';
 import { lookOf } from '../../../src/web/text/states.ts';
+import { instanceWords } from '../../../src/web/text/instances.ts';
 import { capacitySentence, lossOf } from '../../../src/web/text/what-if.ts';
 import { formatLeftShort, formatRelative, formatWhen } from '../../../src/web/text/when.ts';
 import { fleetView, happened, onProbation, unprotected } from '../../e2e/dashboard-fleet.ts';
@@ -116,6 +117,21 @@ describe('what if a node dies', () => {
     expect(lossOf('pve1', [{ ...small, instances }])[0]).toMatchObject({ fits: false, carriesQps: 500 });
   });
 
+  test('a primary whose traffic was moved to something larger could take it back', () => {
+    const moved = fleetView('moved', now, { serving: ['moved/1'] });
+    const [loss] = lossOf('pve2', [moved]);
+    expect(loss).toMatchObject({ fits: true, carriers: [{ id: 'moved/0' }] });
+    expect(instanceWords(loss!.carriers[0]!)).toBe('standing by');
+  });
+
+  test('nobody has to imagine the loss of a node that is away already, and nothing fits on it', () => {
+    const away = new Set(['pve2']);
+    expect(lossOf('pve1', [fleetView('shop', now)], away)[0]).toMatchObject({ fits: false, carriers: [] });
+    expect(capacitySentence([fleetView('shop', now)], away)).toBe(
+      'pve2 is away already. If pve1 dies now, shop does not fit elsewhere.',
+    );
+  });
+
   test('is answered in one sentence', () => {
     expect(capacitySentence([fleetView('shop', now)])).toBe(
       'Any one of 2 nodes can die now: everything it serves fits on warm shadows elsewhere.',
@@ -138,10 +154,30 @@ describe('the other first lines', () => {
   });
 
   test('foresight', () => {
-    const model = { model: 'ridge', hostedVms: 4, relativeError: 0.7, coverage90: 0.9 };
+    const model = { model: 'ridge', hostedVms: 4, relativeError: 0.7, coverage90: 0.9, coverage99: 0.99, steps: 500 };
     expect(foresightSentence({})).toMatch(/^Not known yet/);
     expect(foresightSentence({ models: [model] })).toMatch(/^Yes: demand stayed below the predicted p90 90%/);
     expect(foresightSentence({ models: [{ ...model, coverage90: 0.6 }] })).toMatch(/^Not yet/);
+    // A model that was believed for few steps says little, however many hosted VMs it speaks for.
+    const rare = { ...model, model: 'rare', hostedVms: 90, coverage90: 0.1, steps: 1 };
+    expect(foresightSentence({ models: [model, rare] })).toMatch(/^Yes: demand stayed below the predicted p90 90%/);
+  });
+
+  test('foresight before anything has come says how the models did on the past', () => {
+    const standings = [
+      { model: 'umbra', relative: 0.5 },
+      { model: 'seasonal-naive-day', relative: 1 },
+    ];
+    const none = { coverage90: null, coverage99: null, steps: 0, why: '', doubt: null, capacity: null } as const;
+    const hostedVms = [
+      { ...none, id: 'a', model: 'umbra', standings, forecast: 'ok' },
+      { ...none, id: 'b', model: 'seasonal-naive-day', standings, forecast: 'alarm' },
+      { ...none, id: 'c', model: null, standings: [], forecast: 'ok' },
+    ] as const;
+    expect(foresightSentence({ hostedVms })).toMatch(
+      /^Not known yet: .*On past demand of 2 hosted VMs the models in use erred 0.71× as much as seasonal-naive\.$/,
+    );
+    expect([...hostedVms].sort(byDoubt).map(({ id }) => id)).toEqual(['b', 'a', 'c']);
   });
 });
 

@@ -6,17 +6,16 @@ import type { Identity } from './permissions.ts';
 
 const needs: Record<string, readonly string[]> = {
   'VM.Config.CPU': ['cores', 'cpu', 'cpulimit', 'cpuunits', 'numa', 'smp', 'sockets', 'vcpus'],
-  'VM.Config.Memory': ['balloon', 'memory', 'shares'],
+  'VM.Config.Memory': ['allow-ksm', 'balloon', 'memory', 'shares'],
   'VM.Config.HWType': [
     ...['acpi', 'audio0', 'hotplug', 'kvm', 'machine', 'scsihw', 'smbios1', 'tablet', 'vga', 'watchdog', 'rng0'],
   ],
   'VM.Config.Options': [
-    ...['agent', 'allow-ksm', 'autostart', 'bios', 'description', 'keyboard', 'localtime', 'migrate_downtime'],
+    ...['agent', 'autostart', 'bios', 'description', 'keyboard', 'localtime', 'migrate_downtime'],
     ...['migrate_speed', 'name', 'onboot', 'ostype', 'protection', 'reboot', 'startdate', 'startup', 'tdf', 'template'],
-    ...['spice_enhancements', 'vmgenid', 'amd-sev', 'intel-tdx'],
   ],
   'VM.PowerMgmt': ['freeze'],
-  'VM.Config.Disk': ['boot', 'bootdisk', 'vmstatestorage', 'vmstate'],
+  'VM.Config.Disk': ['boot', 'bootdisk', 'vmstatestorage'],
 };
 const needOf = new Map(
   Object.entries(needs).flatMap(([privilege, options]) => options.map((option) => [option, privilege])),
@@ -55,6 +54,10 @@ export function requireOptionRights(
       /^(?:unused|serial|usb|hostpci)\d+$/.test(option)
     )
       continue;
+    if (option === 'vmstate') {
+      check(world, who, `/vms/${vmid}`, ['VM.Config.Disk', 'VM.PowerMgmt']);
+      continue;
+    }
     const privilege = /^numa\d+$/.test(option) ? 'VM.Config.CPU' : needOf.get(option);
     if (privilege !== undefined) {
       check(world, who, path(privilege), [privilege]);

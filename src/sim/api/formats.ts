@@ -60,6 +60,10 @@ const single: Record<string, Format> = {
     /^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?::\d+)?$/,
     'value does not look like a valid ha node',
   ),
+  'pve-ha-group-node': matches(
+    /^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?::\d+)?$/,
+    'value does not look like a valid ha group node',
+  ),
   'pve-cpuset': matches(/^\s*\d+(?:-\d+)?(?:\s*,\s*\d+(?:-\d+)?)*\s*$/, 'unable to parse cpuset'),
   'disk-size': matches(/^\d+(?:\.\d+)?[KMGT]?$/, 'value does not look like a valid disk size'),
   'mac-addr': (value) =>

@@ -1,3 +1,4 @@
+import { cpuRefusal } from './cpu-models.ts';
 import { atMost, decimal, flag, like, must, needs, oneOf, pattern, since9, text, whole } from './parameter-words.ts';
 import * as words from './property-strings.ts';
 import type { Parameters } from './parameters.ts';
@@ -32,7 +33,7 @@ export const guestOptions: Parameters = {
   ciupgrade: flag,
   ciuser: text,
   cores: whole(1),
-  cpu: like('pve-vm-cpu-conf'),
+  cpu: { ...like('pve-vm-cpu-conf'), verify: cpuRefusal },
   cpulimit: decimal(0, 128),
   cpuunits: whole(1, 262144),
   description: atMost(8192),

@@ -8,7 +8,9 @@ import { createHandlers } from './handlers/create.ts';
 import { destroyHandlers } from './handlers/destroy.ts';
 import { diskHandlers } from './handlers/disks.ts';
 import { haHandlers } from './handlers/ha.ts';
+import { haRuleHandlers } from './handlers/ha-rules.ts';
 import { migrateHandlers } from './handlers/migrate.ts';
+import { moveDiskHandlers } from './handlers/move-disk.ts';
 import { nodeHandlers } from './handlers/nodes.ts';
 import { poolHandlers } from './handlers/pools.ts';
 import { powerHandlers } from './handlers/power.ts';
@@ -29,7 +31,9 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...destroyHandlers,
   ...diskHandlers,
   ...haHandlers,
+  ...haRuleHandlers,
   ...migrateHandlers,
+  ...moveDiskHandlers,
   ...nodeHandlers,
   ...poolHandlers,
   ...powerHandlers,

@@ -1,14 +1,11 @@
 import { diskChoice, diskNames, guestOptions, unusedNames, updateOnly } from './guest-options.ts';
 import { atMost, flag, like, must, needs, oneOf, pattern, since9, text, whole } from './parameter-words.ts';
 import { machine } from './property-strings.ts';
+import { haOperations } from './ha-operations.ts';
 import type { Operation, Permission } from './operation.ts';
 import type { Parameter, Parameters } from './parameters.ts';
+import { anybody, atNode, byDaemon, byDaemonAtNode, on, onAny, onGuest, row } from './rows.ts';
 import type { Release } from '../world/world.ts';
-
-const anybody: Permission = { kind: 'anybody' };
-const on = (path: string, ...all: string[]): Permission => ({ kind: 'privileges', path, all });
-const onAny = (path: string, ...any: string[]): Permission => ({ kind: 'privileges', path, any });
-const onGuest = (...all: string[]): Permission => on('/vms/{vmid}', ...all);
 
 /** PVE 8 asks VM.Monitor for anything to do with the guest agent; 9 distinguishes. */
 const agent =
@@ -16,6 +13,9 @@ const agent =
   (release: Release): Permission =>
     release === '8.4' ? onGuest('VM.Monitor') : onAny('/vms/{vmid}', ...of9);
 const agentAudit = agent('VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted');
+
+const agentUnrestricted = (release: Release): Permission =>
+  onGuest(release === '8.4' ? 'VM.Monitor' : 'VM.GuestAgent.Unrestricted');
 
 const vmid: Parameter = must({ ...like('pve-vmid'), type: 'integer', minimum: 100, maximum: 999999999 });
 const node = must(like('pve-node'));
@@ -25,37 +25,8 @@ const snapname = like('pve-configid', 40);
 const ofSnapshot: Parameters = { ...ofGuest, snapname: must(snapname) };
 const ofTask: Parameters = { node, upid: must(text) };
 const pool = like('pve-poolid');
-const sid = must(like('pve-ha-resource-or-vm-id'));
 const imageFormat = oneOf('raw', 'qcow2', 'vmdk');
 const storage = like('pve-storage-id');
-
-type Traits = Partial<Pick<Operation, 'tokenAllowed' | 'only'>> & {
-  readonly how?: 'protected' | 'plain' | 'node' | 'protected node';
-};
-
-function row(
-  route: string,
-  permission: Operation['permission'],
-  parameters: Parameters = {},
-  { how = 'plain', tokenAllowed = true, only }: Traits = {},
-): Operation {
-  const [method, path] = route.split(' ') as [Operation['method'], string];
-  return {
-    method,
-    path,
-    parameters,
-    permission,
-    isProtected: how.startsWith('protected'),
-    onNode: how.endsWith('node'),
-    tokenAllowed,
-    ...(only ? { only } : {}),
-  };
-}
-
-const atNode: Traits = { how: 'node' };
-const byDaemon: Traits = { how: 'protected' };
-const byDaemonAtNode: Traits = { how: 'protected node' };
-const of9: Traits = { only: ['9.1', '9.2'] };
 
 const guest = '/nodes/{node}/qemu/{vmid}';
 const power = `${guest}/status`;
@@ -66,59 +37,6 @@ const clusterRows: Operation[] = [
   row('GET /cluster/resources', anybody, { type: oneOf('vm', 'storage', 'node', 'sdn') }),
   row('GET /cluster/nextid', anybody, { vmid: { ...vmid, optional: true } }),
   row('GET /cluster/tasks', anybody),
-  row('GET /cluster/ha', on('/', 'Sys.Audit')),
-  row('GET /cluster/ha/status', anybody),
-  row('GET /cluster/ha/status/current', on('/', 'Sys.Audit')),
-  row('GET /cluster/ha/status/manager_status', on('/', 'Sys.Audit')),
-  row('POST /cluster/ha/status/arm-ha', on('/', 'Sys.Console'), {}, { ...byDaemon, ...of9 }),
-  row(
-    'POST /cluster/ha/status/disarm-ha',
-    on('/', 'Sys.Console'),
-    { 'resource-mode': must(oneOf('freeze', 'ignore')) },
-    { ...byDaemon, ...of9 },
-  ),
-  row('GET /cluster/ha/resources', on('/', 'Sys.Audit'), { type: oneOf('ct', 'vm') }),
-  row('GET /cluster/ha/resources/{sid}', on('/', 'Sys.Audit'), { sid }),
-  row(
-    'POST /cluster/ha/resources',
-    on('/', 'Sys.Console'),
-    {
-      sid,
-      type: oneOf('ct', 'vm'),
-      state: oneOf('started', 'stopped', 'enabled', 'disabled', 'ignored'),
-      group: like('pve-configid'),
-      failback: since9(flag),
-      max_restart: whole(0),
-      max_relocate: whole(0),
-      comment: atMost(4096),
-    },
-    byDaemon,
-  ),
-  row(
-    'PUT /cluster/ha/resources/{sid}',
-    on('/', 'Sys.Console'),
-    {
-      sid,
-      state: oneOf('started', 'stopped', 'enabled', 'disabled', 'ignored'),
-      group: like('pve-configid'),
-      failback: since9(flag),
-      max_restart: whole(0),
-      max_relocate: whole(0),
-      comment: atMost(4096),
-      delete: like('pve-configid-list', 4096),
-      digest: atMost(64),
-    },
-    byDaemon,
-  ),
-  row('DELETE /cluster/ha/resources/{sid}', on('/', 'Sys.Console'), { sid, purge: since9(flag) }, byDaemon),
-  ...['migrate', 'relocate'].map((verb) =>
-    row(
-      `POST /cluster/ha/resources/{sid}/${verb}`,
-      on('/', 'Sys.Console'),
-      { sid, node: must(like('pve-node')) },
-      byDaemon,
-    ),
-  ),
   row('GET /access/permissions', anybody, {
     path: text,
     userid: pattern('[^\\s:/]+@[A-Za-z][A-Za-z0-9.\\-_]+(?:![A-Za-z][A-Za-z0-9.\\-_]+)?'),
@@ -494,7 +412,21 @@ const agentRows: Operation[] = [
   ...['get-fsinfo', 'get-host-name', 'get-osinfo', 'get-time', 'info', 'network-get-interfaces'].map((command) =>
     row(`GET ${guest}/agent/${command}`, agentAudit, ofGuest, byDaemonAtNode),
   ),
+  row(
+    `POST ${guest}/agent/exec`,
+    agentUnrestricted,
+    { ...ofGuest, command: { type: 'array', items: text }, 'input-data': atMost(65536) },
+    byDaemonAtNode,
+  ),
+  row(`GET ${guest}/agent/exec-status`, agentUnrestricted, { ...ofGuest, pid: must(whole()) }, byDaemonAtNode),
 ];
 
 /** Every operation the simulator knows. */
-export const operations: readonly Operation[] = [...clusterRows, ...nodeRows, ...guestRows, ...powerRows, ...agentRows];
+export const operations: readonly Operation[] = [
+  ...clusterRows,
+  ...haOperations,
+  ...nodeRows,
+  ...guestRows,
+  ...powerRows,
+  ...agentRows,
+];

@@ -21,6 +21,8 @@ export type Parameter = {
   readonly enum?: readonly string[];
   readonly requires?: string;
   readonly items?: Parameter;
+  /** What may be wrong with a value of the right shape. */
+  readonly verify?: (text: string) => string | undefined;
   /** The releases that know this parameter; all when absent. */
   readonly only?: readonly Release[];
   /** How PVE 8 had it, where that differs. */
@@ -80,7 +82,7 @@ function checkValue(parameter: Parameter, value: Value | undefined, path: string
 function textRefusal(parameter: Parameter, text: string, path: string): string | undefined {
   const { format, pattern, maxLength, minimum, maximum } = parameter;
   if (format !== undefined) {
-    const wrong = formatRefusal(format, text, path);
+    const wrong = formatRefusal(format, text, path) ?? parameter.verify?.(text);
     if (wrong !== undefined) return `invalid format - ${wrong}`;
   }
   if (pattern !== undefined && !new RegExp(`^(?:${pattern})$`).test(text))

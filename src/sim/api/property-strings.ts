@@ -191,7 +191,7 @@ export const propertyStrings: Readonly<Record<string, PropertyString>> = {
     ),
   },
   'pve-vm-cpu-conf': {
-    cputype: byDefault(like('pve-cputype')),
+    cputype: byDefault(text),
     'reported-model': text,
     hidden: flag,
     'hv-vendor-id': pattern('[a-zA-Z0-9]{1,12}'),

@@ -2,7 +2,8 @@ import { without } from '../without.ts';
 import type { Options } from '../world/guest-config.ts';
 import type { WorldGuest } from '../world/world.ts';
 import type { Cluster } from './cluster.ts';
-import { isCdrom, isDriveSlot, parseDrive } from './drive.ts';
+import { isCdrom, isCloudInit, isDriveSlot, parseDrive } from './drive.ts';
+import { parseVolume } from './volumes.ts';
 
 /** Options a running guest takes on at once: QEMU has nothing to do with them, or takes them by its control group. */
 const atOnce = new Set([
@@ -24,36 +25,57 @@ export function cleanPending(guest: WorldGuest): void {
   }
 }
 
-function applyDelete(cluster: Cluster, guest: WorldGuest, key: string, force: boolean): void {
-  const { config } = guest;
-  const drive = isDriveSlot(key) ? parseDrive(key, config.current[key] ?? '') : undefined;
-  config.current = without(config.current, key);
-  config.pendingDelete.delete(key);
+/** A drive is taken off: what cloud-init reads goes away, a disk of the guest's own stays as `unusedN`. */
+export function detach(cluster: Cluster, guest: WorldGuest, slot: string, value: string, force = false): void {
+  const drive = parseDrive(slot, value);
   if (!drive || isCdrom(drive) || !drive.file.includes(':')) return;
   const volume = cluster.volumes.find(drive.file, guest.node);
-  if (force || drive.file.includes('cloudinit')) {
-    if (volume) cluster.volumes.free(volume);
-  } else if (volume) config.current[nextUnused(config.current)] = drive.file;
+  if (!volume) return;
+  if (force || isCloudInit(drive)) cluster.volumes.free(volume);
+  else if (parseVolume(drive.file)?.owner === guest.vmid) addUnused(guest.config.current, drive.file);
 }
 
-/** A disk taken off a guest stays its own, as `unusedN`. */
-export function nextUnused(options: Options): string {
+/** A volume nobody uses any more is noted once, under the lowest number that is free. */
+export function addUnused(options: Options, volid: string): void {
+  const unused = Object.keys(options).filter((key) => /^unused\d+$/.test(key));
+  if (unused.some((key) => options[key] === volid)) return;
   let n = 0;
   while (options[`unused${n}`] !== undefined) n += 1;
-  return `unused${n}`;
+  options[`unused${n}`] = volid;
+}
+
+/** A volume that a drive uses again is not unused. */
+function dropUsed(guest: WorldGuest): void {
+  const { current, pending } = guest.config;
+  const used = new Set(
+    [current, pending].flatMap((options) =>
+      Object.keys(options)
+        .filter(isDriveSlot)
+        .map((slot) => parseDrive(slot, options[slot]!)?.file),
+    ),
+  );
+  for (const key of Object.keys(current)) {
+    if (/^unused\d+$/.test(key) && used.has(current[key])) Reflect.deleteProperty(current, key);
+  }
+}
+
+function applyDelete(cluster: Cluster, guest: WorldGuest, key: string, force: boolean): void {
+  const { config } = guest;
+  const old = config.current[key];
+  config.current = without(config.current, key);
+  config.pendingDelete.delete(key);
+  if (isDriveSlot(key) && old !== undefined) detach(cluster, guest, key, old, force);
 }
 
 function applySet(cluster: Cluster, guest: WorldGuest, key: string, value: string): void {
   const { config } = guest;
   const old = config.current[key];
-  if (isDriveSlot(key) && old !== undefined) {
-    const before = parseDrive(key, old);
-    const after = parseDrive(key, value);
-    if (before && after && before.file !== after.file && before.file.includes(':') && !isCdrom(before)) {
-      if (cluster.volumes.find(before.file, guest.node)) config.current[nextUnused(config.current)] = before.file;
-    }
+  if (isDriveSlot(key) && old !== undefined && parseDrive(key, old)?.file !== parseDrive(key, value)?.file) {
+    detach(cluster, guest, key, old);
   }
   config.current[key] = value;
+  // An empty description is not written down at all.
+  if (key === 'description' && value === '') config.current = without(config.current, key);
   config.pending = without(config.pending, key);
 }
 
@@ -61,6 +83,7 @@ function applySet(cluster: Cluster, guest: WorldGuest, key: string, value: strin
 export function applyPending(cluster: Cluster, guest: WorldGuest): void {
   for (const [key, force] of [...guest.config.pendingDelete]) applyDelete(cluster, guest, key, force);
   for (const [key, value] of Object.entries(guest.config.pending)) applySet(cluster, guest, key, value);
+  dropUsed(guest);
   guest.config.cloudInit = undefined;
 }
 
@@ -92,6 +115,7 @@ export function hotplugPending(cluster: Cluster, guest: WorldGuest): void {
   }
   const machine = cluster.machines.get(guest.vmid);
   if (!machine) return;
+  dropUsed(guest);
   const taken: Options = { ...machine.options };
   for (const [key, value] of Object.entries(guest.config.current)) if (now(key)) taken[key] = value;
   for (const key of Object.keys(taken)) {

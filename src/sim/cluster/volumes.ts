@@ -35,6 +35,18 @@ export function parseVolume(volid: string): VolumeName | undefined {
   };
 }
 
+/** What an image of a guest is called once others are linked to it. */
+export const baseName = (name: string, vmid: number): string =>
+  name.replace(new RegExp(`vm-(${vmid}-[^/]+)$`), 'base-$1');
+
+/** What a volume's name says it is: an image of a guest, or a file in one of the folders for other things. */
+export function volumeParts(volid: string): { storage: string; name: string; content: string | undefined } | undefined {
+  const [, storage, name] = volumeId.exec(volid) ?? [];
+  if (storage === undefined || name === undefined) return undefined;
+  const folder = /^(iso|vztmpl|backup|snippets|import)\/[^/]+$/.exec(name)?.[1];
+  return { storage, name, content: folder ?? (parseVolume(volid) ? 'images' : undefined) };
+}
+
 /** The volumes of a cluster and what its kinds of storage can do with them. */
 export class Volumes {
   readonly #world: World;
@@ -103,12 +115,13 @@ export class Volumes {
     );
   }
 
-  /** `linked`: a clone that shares the base's blocks; `snapshot`: taking one; `copy` always works. */
-  can(feature: 'linked' | 'snapshot', volid: string, ofSnapshot = false): boolean {
+  /** `linked`: a clone that shares the base's blocks; `snapshot`: taking one; `copy`: of what is, or was then. */
+  can(feature: 'linked' | 'snapshot' | 'copy', volid: string, ofSnapshot = false): boolean {
     const name = parseVolume(volid);
     if (!name) return false;
     const { type } = this.storage(name.storage);
     const files = pathOf(this.storage(name.storage)) !== undefined;
+    if (feature === 'copy') return !ofSnapshot || !files || name.format === 'qcow2';
     if (feature === 'snapshot')
       return files ? name.format === 'qcow2' : ['lvmthin', 'zfspool', 'rbd', 'zfs', 'btrfs'].includes(type);
     if (ofSnapshot) return ['lvmthin', 'rbd'].includes(type);

@@ -49,6 +49,10 @@ export async function loadWorld(folder: string): Promise<World> {
   }
   readVolumes(world, await read('volumes'));
   readHaResources(world, await read('ha/resources.cfg'));
+  for (const { type, id, options } of parseSections(await read('ha/rules.cfg')))
+    world.haRules.set(id, { type, options });
+  for (const { type, id, options } of parseSections(await read('ha/groups.cfg')))
+    world.haGroups.set(id, { type, options });
   for (const line of lines(await read('datacenter.cfg'))) {
     const at = line.indexOf(':');
     if (at > 0) world.datacenter[line.slice(0, at)] = line.slice(at + 1).trim();
@@ -75,7 +79,7 @@ type Section = { type: string; id: string; options: Record<string, string> };
 function parseSections(text: string): Section[] {
   const sections: Section[] = [];
   for (const line of lines(text)) {
-    const head = /^(\w+):\s*(\S+)\s*$/.exec(line);
+    const head = /^([\w-]+):\s*(\S+)\s*$/.exec(line);
     const option = /^\s+([\w-]+)(?:\s+(.*?))?\s*$/.exec(line);
     if (head) sections.push({ type: head[1]!, id: head[2]!, options: {} });
     else if (option) sections.at(-1)!.options[option[1]!] = option[2] ?? '1';
@@ -205,6 +209,13 @@ export async function saveWorld(world: World, folder: string): Promise<void> {
       .map(([key, value]) => `${key}: ${value}\n`)
       .join(''),
   );
+  for (const [name, rules] of [
+    ['rules', world.haRules],
+    ['groups', world.haGroups],
+  ] as const) {
+    if (rules.size > 0) await write(`ha/${name}.cfg`, sections([...rules].map(([id, rule]) => ({ id, ...rule }))));
+    else await rm(join(folder, `ha/${name}.cfg`), { force: true });
+  }
   await write(
     'ha/resources.cfg',
     sections(

@@ -41,6 +41,9 @@ export type WorldHaResource = {
   maxRelocate?: number;
 };
 
+/** Where resources may run, and with whom: an entry of `rules.cfg` (PVE 9) or `groups.cfg` (PVE 8), as written there. */
+export type WorldHaRule = { readonly type: string; readonly options: Record<string, string> };
+
 /** A cluster as it could be found on disk: what `/etc/pve` holds, the volumes, and which machines have power. */
 export type World = {
   release: Release;
@@ -57,6 +60,8 @@ export type World = {
   acls: WorldAcl[];
   pools: Map<string, WorldPool>;
   ha: Map<string, WorldHaResource>;
+  haRules: Map<string, WorldHaRule>;
+  haGroups: Map<string, WorldHaRule>;
   /** `datacenter.cfg` as written. */
   datacenter: Record<string, string>;
 };
@@ -89,6 +94,8 @@ export const emptyWorld = (): World => ({
   acls: [],
   pools: new Map(),
   ha: new Map(),
+  haRules: new Map(),
+  haGroups: new Map(),
   datacenter: {},
 });
 

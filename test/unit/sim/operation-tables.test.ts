@@ -8,6 +8,7 @@ import { propertyStrings } from '../../../src/sim/api/property-strings.ts';
 import { releases } from '../../../src/sim/world/world.ts';
 import type { Release } from '../../../src/sim/world/world.ts';
 import { schemaOf } from './schema.ts';
+import { propertiesOf } from './schema.ts';
 import type { SchemaParameter } from './schema.ts';
 
 type Facts = Record<string, unknown>;
@@ -98,7 +99,7 @@ describe('the tables of operations', () => {
         if (!schema) return;
         const official = schema[name];
         expect(official).toBeDefined();
-        expect(ours(row.parameters, release)).toEqual(propertiesOfSchema(official?.parameters?.properties ?? {}));
+        expect(ours(row.parameters, release)).toEqual(propertiesOfSchema(propertiesOf(official?.parameters)));
         expect(loose(check(permissionOf(row, release)))).toEqual(loose(official?.permissions?.check));
         expect({ isProtected: row.isProtected, onNode: row.onNode }).toEqual({
           isProtected: Boolean(official?.protected),

@@ -83,7 +83,10 @@ const formats: Record<string, { valid: fc.Arbitrary<string>; wrong?: readonly [s
     valid: fc.constantFrom('order=scsi0;net0', 'cdn'),
     wrong: ['foo=1', 'invalid format - invalid key in comma-separated list property: foo\n'],
   },
-  'pve-vm-cpu-conf': { valid: fc.constantFrom('host', 'x86-64-v2-AES,flags=+aes') },
+  'pve-vm-cpu-conf': {
+    valid: fc.constantFrom('host', 'x86-64-v2-AES,flags=+aes', 'EPYC-Rome-v2', 'Skylake-Server-noTSX-IBRS'),
+    wrong: ['host2', "invalid format - Built-in cputype 'host2' is not defined (missing 'custom-' prefix?)\n"],
+  },
   'pve-qm-ide': { valid: fc.constantFrom('none', 'tank:iso/x.iso') },
   'pve-qm-hostpci': { valid: fc.constantFrom('01:00', '0000:01:00.0,pcie=1') },
   'pve-qm-rng': { valid: fc.constant('source=/dev/urandom') },
@@ -95,6 +98,11 @@ const formats: Record<string, { valid: fc.Arbitrary<string>; wrong?: readonly [s
     valid: fc.constantFrom('vm:100', '100'),
     wrong: ['100 x', 'invalid format - value does not look like a valid ha resource id\n'],
   },
+  'pve-ha-node-list': {
+    valid: fc.constantFrom('pve1', 'pve1:2,pve2'),
+    wrong: ['pve1,-x', 'invalid format - value does not look like a valid ha node\n'],
+  },
+  'pve-ha-resource-id-list': { valid: fc.constantFrom('vm:100', 'vm:100,ct:101') },
   'pve-storage-content': { valid: fc.constantFrom('images', 'iso') },
   'pve-storage-content-list': { valid: fc.constantFrom('images', 'images,iso') },
   'pve-storage-id-list': { valid: fc.constantFrom('tank', 'tank,local') },

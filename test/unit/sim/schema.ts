@@ -17,8 +17,16 @@ export type SchemaParameter = {
   readonly keyAlias?: string;
   readonly default_key?: number;
 };
+/** Parameters of a call; some are made of parts, or of kinds that a parameter tells apart. */
+type SchemaParameters = {
+  readonly properties?: Record<string, SchemaParameter>;
+  readonly allOf?: readonly SchemaParameters[];
+  readonly oneOf?: readonly SchemaParameters[];
+  readonly 'type-property'?: string;
+  readonly 'type-property-schema'?: SchemaParameter;
+};
 type SchemaOperation = {
-  readonly parameters?: { readonly properties?: Record<string, SchemaParameter> };
+  readonly parameters?: SchemaParameters;
   readonly permissions?: { readonly check?: unknown; readonly user?: string };
   readonly protected?: number;
   readonly proxyto?: string;
@@ -38,4 +46,21 @@ export function schemaOf(release: Release): Schema | undefined {
     return undefined;
   }
   return (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Schema>)[sections[release]];
+}
+
+/** All parameters a call may have in one table; what only one kind of it has, or needs, is optional. */
+export function propertiesOf(parameters: SchemaParameters | undefined): Record<string, SchemaParameter> {
+  const all = (parameters?.allOf ?? []).map(propertiesOf);
+  const kinds = (parameters?.oneOf ?? []).map(propertiesOf);
+  const ofKinds = Object.assign({}, ...kinds) as Record<string, SchemaParameter>;
+  for (const [name, parameter] of Object.entries(ofKinds)) {
+    if (!kinds.every((kind) => kind[name] !== undefined)) ofKinds[name] = { ...parameter, optional: true };
+  }
+  const type = parameters?.['type-property'];
+  return {
+    ...parameters?.properties,
+    ...(Object.assign({}, ...all) as Record<string, SchemaParameter>),
+    ...ofKinds,
+    ...(type === undefined ? {} : { [type]: parameters!['type-property-schema']! }),
+  };
 }

@@ -114,5 +114,13 @@ export const agentHandlers: Readonly<Record<string, Handler>> = {
   [`POST ${agent}`]: (call) => run(call, call.args.need('command')),
   [`POST ${agent}/ping`]: (call) => run(call, 'ping'),
   [`POST ${agent}/fsfreeze-status`]: (call) => run(call, 'fsfreeze-status'),
+  // Nothing runs in a simulated guest: a program is said to have ended at once, without a word.
+  [`POST ${agent}/exec`]: async (call) => ({ pid: 1000 + (await requireAgent(call)) }),
+  [`GET ${agent}/exec-status`]: async (call) => {
+    const vmid = await requireAgent(call);
+    const pid = call.args.number('pid');
+    if (pid !== 1000 + vmid) throw failed(`Agent error: PID ${pid ?? 0} does not exist`);
+    return { exited: 1, exitcode: 0 };
+  },
   ...Object.fromEntries(readable.map((name): [string, Handler] => [`GET ${agent}/${name}`, (call) => run(call, name)])),
 };

@@ -5,7 +5,7 @@ import type { Drive } from '../../cluster/drive.ts';
 import { newMac, newUuid } from '../../cluster/identity.ts';
 import type { Options } from '../../world/guest-config.ts';
 import { isShared } from '../../world/world.ts';
-import { failed, notPermitted } from '../refusal.ts';
+import { badParameter, failed, notPermitted } from '../refusal.ts';
 import type { Call } from '../operation.ts';
 
 /** What a clone is about to be, known before the worker is forked. */
@@ -38,6 +38,8 @@ export function planClone(call: Call, vmid: number, newid: number): ClonePlan {
   if (target !== undefined) cluster.requireNode(target);
   if (storage !== undefined) {
     const chosen = volumes.enabledStorage(storage, node);
+    if (!volumes.contentOf(chosen).includes('images'))
+      throw badParameter({ storage: `storage '${storage}' does not support vm images` });
     if (target !== undefined) {
       volumes.enabledStorage(storage, target);
       if (!isShared(chosen)) throw failed(`can't clone to non-shared storage '${storage}'`);
@@ -72,17 +74,21 @@ export const targetOf = (call: Call): string | undefined => {
 
 /** Space is taken where the disks are, or on the chosen storage. Says whether all of it is shared. */
 function requireStorages(call: Call, source: Options, storage: string | undefined): boolean {
-  const { cluster, who, node } = call;
+  const { cluster, who } = call;
   let shared = true;
   for (const drive of drivesOf(source)) {
-    if (isCdrom(drive) || !drive.file.includes(':')) continue;
+    if (drive.file === 'none') continue;
+    if (drive.file === 'cdrom') {
+      check(cluster.world, who, '/', ['Sys.Console']);
+      continue;
+    }
     const own = drive.file.split(':')[0]!;
-    const found = cluster.volumes.enabledStorage(own, node);
-    if (!isShared(found)) shared = false;
-    const used = storage ?? own;
-    check(cluster.world, who, `/storage/${used}`, ['Datastore.AllocateSpace']);
+    if (!isShared(cluster.volumes.storage(own))) shared = false;
+    if (drive.options['media'] === 'cdrom') continue;
+    check(cluster.world, who, `/storage/${storage ?? own}`, ['Datastore.AllocateSpace']);
   }
-  if (storage !== undefined && !isShared(cluster.volumes.storage(storage))) shared = false;
+  const state = source['vmstatestorage'];
+  if (state !== undefined) check(cluster.world, who, `/storage/${state}`, ['Datastore.AllocateSpace']);
   return shared;
 }
 
@@ -109,9 +115,9 @@ function inherit(call: Call, vmid: number, source: Options, full: boolean): Clon
       continue;
     }
     const copied = full || isCloudInit(drive) || key === 'tpmstate0';
-    if (!copied && !cluster.volumes.can('linked', drive.file, ofSnapshot)) {
+    if (!cluster.volumes.can(copied ? 'copy' : 'linked', drive.file, ofSnapshot)) {
       const what = ofSnapshot ? `a snapshot of '${drive.file}'` : `'${drive.file}'`;
-      throw failed(`Linked clone feature is not supported for ${what} (${key})`);
+      throw failed(`${copied ? 'Full' : 'Linked'} clone feature is not supported for ${what} (${key})`);
     }
     drives.push({ drive, full: copied });
   }
@@ -120,6 +126,8 @@ function inherit(call: Call, vmid: number, source: Options, full: boolean): Clon
   options['smbios1'] = [...smbios, `uuid=${newUuid()}`].sort().join(',');
   options['name'] =
     args.text('name') ?? (source['name'] === undefined ? `Copy-of-VM-${vmid}` : `Copy-of-VM-${source['name']}`);
-  if (args.has('description')) options['description'] = args.need('description');
+  // Nothing said is nothing asked for.
+  const description = args.text('description');
+  if (description !== undefined && description !== '') options['description'] = description;
   return { options, drives };
 }

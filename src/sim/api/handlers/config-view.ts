@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { isCloudInitOption } from '../../cluster/pending.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
+import { dumpCloudInit } from './cloud-init.ts';
 import { guestOptions } from '../guest-options.ts';
 import { definitionOf } from '../parameters.ts';
 import { badParameter, failed } from '../refusal.ts';
@@ -92,18 +92,6 @@ function getCloudInit(call: Call): object[] {
   }
   for (const key of Object.keys(said)) if (config.current[key] === undefined) rows.push({ key, delete: 1 });
   return rows;
-}
-
-function dumpCloudInit(call: Call): string {
-  const { config } = call.cluster.load(call.node, vmidOf(call));
-  const { current } = config;
-  const user = `#cloud-config\nhostname: ${current['name'] ?? `VM${vmidOf(call)}`}\nmanage_etc_hosts: true\nfqdn: ${current['name'] ?? ''}\nuser: ${current['ciuser'] ?? 'root'}\n`;
-  const network = `version: 1\nconfig:\n    - type: physical\n      name: eth0\n      # ${current['ipconfig0'] ?? 'none'}\n`;
-  if (call.args.need('type') === 'user') return user;
-  if (call.args.need('type') === 'network') return network;
-  return `instance-id: ${createHash('sha1')
-    .update(user + network)
-    .digest('hex')}\n`;
 }
 
 const guest = '/nodes/{node}/qemu/{vmid}';

@@ -1,11 +1,21 @@
 import { createHash } from 'node:crypto';
-import { check, has } from '../../access/permissions.ts';
+import { check } from '../../access/permissions.ts';
+import { requireDriveRights, requireDeviceRights, requireVolumes } from '../../access/device-rights.ts';
 import { requireBridges, requireOptionRights } from '../../access/option-rights.ts';
-import { formatCard, formatDrive, isDriveSlot, parseCard, parseDrive } from '../../cluster/drive.ts';
+import {
+  formatCard,
+  formatDrive,
+  isCdrom,
+  isCloudInit,
+  isDriveSlot,
+  parseCard,
+  parseDrive,
+} from '../../cluster/drive.ts';
 import { newMac, newUuid } from '../../cluster/identity.ts';
-import { applyPending, cleanPending, hotplugPending, nextUnused } from '../../cluster/pending.ts';
+import { applyPending, cleanPending, detach, hotplugPending } from '../../cluster/pending.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { requireTags, uniqueTags } from '../../cluster/tags.ts';
+import { volumeParts } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
@@ -52,8 +62,9 @@ function readUpdate(call: Call): Update {
       .replace(/[+=]/g, '.')}`;
   }
   if (set['sshkeys'] !== undefined) requireKeys(set['sshkeys']);
-  if (Object.keys(set).length === 0 && deleted === undefined && revert === undefined)
-    throw failed('no options specified');
+  if (set['cpuunits'] !== undefined) set['cpuunits'] = String(Math.min(Number(set['cpuunits']), mostCpuUnits));
+  // A list of nothing asks for nothing.
+  if (Object.keys(set).length === 0 && !deleted && !revert) throw failed('no options specified');
   if (set['cdrom'] !== undefined) {
     if (set['ide2'] !== undefined) throw badParameter({ cdrom: "option conflicts with parameter 'ide2'" });
     set['ide2'] = set['cdrom'].includes('media=cdrom') ? set['cdrom'] : `${set['cdrom']},media=cdrom`;
@@ -76,6 +87,9 @@ function readUpdate(call: Call): Update {
   return { set, deletions, reverts, force: force === '1', said };
 }
 
+/** The weight a control group of version 2 takes. */
+const mostCpuUnits = 10_000;
+
 const list = (text: string | undefined): string[] => (text ?? '').split(/[,;\s]+/).filter(Boolean);
 
 /** Keys arrive percent-encoded inside the form's own encoding; what is decoded must be keys. */
@@ -94,6 +108,9 @@ export function complete(call: Call, set: Options): void {
     if (isDriveSlot(key)) {
       const drive = parseDrive(key, value);
       if (!drive) throw badParameter({ [key]: 'unable to parse drive options' });
+      if (volumeParts(drive.file)?.content === 'iso' && drive.options['media'] !== 'cdrom') {
+        throw badParameter({ [key]: "explicit 'media=cdrom' is required for iso images" });
+      }
       set[key] = formatDrive(drive);
     } else if (/^net\d+$/.test(key)) {
       const card = parseCard(value);
@@ -103,8 +120,17 @@ export function complete(call: Call, set: Options): void {
         macaddr: card.macaddr?.toUpperCase() ?? newMac(call.cluster.world.datacenter['mac_prefix']),
       });
     } else if (key === 'vmgenid' && value === '1') set[key] = newUuid();
-    else if (key === 'tags') set[key] = value;
+    else if (key === 'hookscript') requireHookscript(call, value);
   }
+}
+
+function requireHookscript(call: Call, volid: string): void {
+  const refuse = (text: string): Error => badParameter({ hookscript: `${text}\n` });
+  const { storage, name, content } = volumeParts(volid) ?? { storage: volid, name: '', content: undefined };
+  if (!call.cluster.world.storages.has(storage)) throw refuse(`storage '${storage}' does not exist`);
+  if (content !== 'snippets') throw refuse(`'${volid}' is not in the snippets directory`);
+  const exists = call.cluster.volumes.onNode(storage, call.node).some((volume) => volume.name === name);
+  if (!exists) throw refuse(`script '${volid}' does not exist`);
 }
 
 export function requireRights(call: Call, update: Pick<Update, 'set' | 'deletions'>, pool?: string): void {
@@ -112,24 +138,7 @@ export function requireRights(call: Call, update: Pick<Update, 'set' | 'deletion
   const vmid = vmidOf(call);
   requireOptionRights(cluster.world, who, vmid, update.deletions, pool);
   requireOptionRights(cluster.world, who, vmid, Object.keys(update.set), pool);
-  const holder =
-    pool !== undefined && has(cluster.world, who, `/pool/${pool}`, 'VM.Config.Disk') ? `/pool/${pool}` : `/vms/${vmid}`;
-  for (const [key, value] of Object.entries(update.set)) {
-    if (isDriveSlot(key)) {
-      const drive = parseDrive(key, value)!;
-      if (drive.options['media'] === 'cdrom') {
-        check(cluster.world, who, holder, ['VM.Config.CDROM']);
-        continue;
-      }
-      check(cluster.world, who, holder, ['VM.Config.Disk']);
-      const storage = drive.file.split(':')[0]!;
-      if (drive.file.startsWith('/')) throw failed('Only root can pass arbitrary filesystem paths.');
-      cluster.volumes.enabledStorage(storage, call.node);
-      if (/:(?:\d+(?:\.\d+)?|cloudinit)$/.test(drive.file)) {
-        check(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace']);
-      }
-    }
-  }
+  requireVolumes(call, vmid, update.set);
   requireBridges(
     cluster.world,
     who,
@@ -144,53 +153,77 @@ async function carryOut(
   call: Call,
   guest: WorldGuest,
   update: Update,
-  worker: Pick<Worker, 'takes' | 'log' | 'warn'>,
+  worker: Pick<Worker, 'takes' | 'log'>,
 ): Promise<void> {
   const { cluster } = call;
   const { config } = guest;
   for (const option of update.deletions) {
     const value = config.current[option] ?? config.pending[option];
     if (value === undefined) {
-      worker.warn(`cannot delete '${option}' - not set in current configuration!`);
+      // Said on the worker's standard error only: no warning that counts.
+      worker.log(`cannot delete '${option}' - not set in current configuration!`);
       continue;
     }
     const wasPending = config.pending[option];
     leaveBootOrder(guest, option);
     config.pending = without(config.pending, option);
     if (/^unused\d+$/.test(option)) {
-      requireUnprotected(guest, `can't remove unused disk '${option}'`);
+      requireUnprotected(guest, `can't remove unused disk '${value}'`);
       check(cluster.world, call.who, `/vms/${guest.vmid}`, ['VM.Config.Disk']);
       const volume = cluster.volumes.find(value, guest.node);
       if (volume) cluster.volumes.free(volume);
       config.current = without(config.current, option);
     } else if (isDriveSlot(option)) {
       requireUnprotected(guest, `can't remove drive '${option}'`);
-      check(cluster.world, call.who, `/vms/${guest.vmid}`, [
-        value.includes('media=cdrom') ? 'VM.Config.CDROM' : 'VM.Config.Disk',
-      ]);
-      const dropped = wasPending === undefined ? undefined : parseDrive(option, wasPending)?.file;
-      if (dropped !== undefined && cluster.volumes.find(dropped, guest.node))
-        config.current[nextUnused(config.current)] = dropped;
+      requireDriveRights(call, guest.vmid, option, value);
+      if (wasPending !== undefined) detach(cluster, guest, option, wasPending);
       config.pendingDelete.set(option, update.force);
     } else if (option === 'tags') {
       requireTags(cluster.world, call.who, guest.vmid, value, '');
       config.current = without(config.current, option);
-    } else config.pendingDelete.set(option, false);
+    } else {
+      requireDeviceRights(call, guest.vmid, option, value, 'delete');
+      config.pendingDelete.set(option, false);
+    }
   }
   for (const [option, wanted] of Object.entries(update.set)) {
+    if (config.pending[option] === wanted) continue;
     let value = wanted;
-    if (isDriveSlot(option)) value = await makeDisk(call, guest, option, wanted, worker);
+    if (isDriveSlot(option)) {
+      const old = config.current[option];
+      if (old !== undefined) requireDriveRights(call, guest.vmid, option, old);
+      requireDriveRights(call, guest.vmid, option, wanted);
+      if (config.pending[option] !== undefined) detach(cluster, guest, option, config.pending[option]);
+      value = await makeDisk(call, guest, option, wanted, worker);
+      bootFromCdrom(guest, option, wanted);
+    }
+    requireDeviceRights(call, guest.vmid, option, wanted, 'set', config.current[option]);
     if (option === 'boot') requireBootDevices(guest, update, wanted);
     if (option === 'tags') {
       requireTags(cluster.world, call.who, guest.vmid, config.current['tags'] ?? '', wanted);
       value = uniqueTags(wanted);
     }
+    // What ends a description in the file's comment does not come back from it.
+    if (option === 'description') value = wanted.trimEnd();
     config.pending[option] = value;
     config.pendingDelete.delete(option);
   }
   cleanPending(guest);
   if (cluster.machines.get(guest.vmid)) hotplugPending(cluster, guest);
   else applyPending(cluster, guest);
+}
+
+/** A CD that is put in is booted from too, after everything that was asked for. */
+function bootFromCdrom(guest: WorldGuest, slot: string, value: string): void {
+  const { current, pending } = guest.config;
+  const drive = parseDrive(slot, value);
+  if (!drive || !isCdrom(drive) || isCloudInit(drive)) return;
+  const devices = /^order=([^,]*)$/
+    .exec(pending['boot'] ?? current['boot'] ?? '')?.[1]
+    ?.split(';')
+    .filter(Boolean);
+  if (devices === undefined || devices.length === 0 || devices.includes(slot)) return;
+  pending['boot'] = `order=${[...devices, slot].join(';')}`;
 }
 
 /** A device that goes away is not booted from. */
@@ -244,7 +277,6 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
       await cluster.clock.sleep(cluster.timing.configMs);
       await carryOut(call, guest, update, {
         log: () => undefined,
-        warn: () => undefined,
         takes: (ms) => cluster.clock.sleep(ms),
       });
       return null;
@@ -259,8 +291,7 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
     const ended = new AbortController();
     await Promise.race([task.ended.then(() => ended.abort()), cluster.clock.sleep(delay * 1000, ended.signal)]);
     if (task.running) return task.upid;
-    if (task.exit !== 'OK' && !task.exit?.startsWith('WARNINGS:'))
-      throw failed(`failed to update VM ${vmid}: ${task.exit ?? ''}`);
+    if (task.exit !== 'OK') throw failed(`failed to update VM ${vmid}: ${task.exit ?? ''}`);
     return null;
   });
 }

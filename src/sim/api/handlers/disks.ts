@@ -1,12 +1,10 @@
 import { check } from '../../access/permissions.ts';
 import { disksOf, formatDrive, isCdrom, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
-import { nextUnused } from '../../cluster/pending.ts';
-import { formatSize, humanBytes, parseSize, parseVolume } from '../../cluster/volumes.ts';
-import type { VolumeFormat } from '../../cluster/volumes.ts';
+import { baseName, formatSize, parseSize, parseVolume } from '../../cluster/volumes.ts';
 import { digestOf } from '../../world/guest-config.ts';
 import type { WorldGuest } from '../../world/world.ts';
-import { badParameter, failed } from '../refusal.ts';
+import { failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
 import { updateConfig } from './config.ts';
@@ -20,7 +18,7 @@ function requireDigest(call: Call, guest: WorldGuest): void {
   }
 }
 
-function diskAt(guest: WorldGuest, slot: string): Drive {
+export function diskAt(guest: WorldGuest, slot: string): Drive {
   const value = guest.config.current[slot];
   if (value === undefined) throw failed(`disk '${slot}' does not exist`);
   const drive = parseDrive(slot, value);
@@ -57,57 +55,6 @@ function resize(call: Call): string {
   ).upid;
 }
 
-/** Copies a disk to another storage, which also cuts it loose from the base it was linked to. */
-function moveDisk(call: Call): string {
-  const { cluster, node, args, who } = call;
-  const vmid = vmidOf(call);
-  const slot = args.need('disk');
-  const storageId = args.text('storage');
-  if (args.has('target-vmid') && storageId !== undefined)
-    throw failed('either set storage or target-vmid, but not both');
-  if (args.has('target-vmid')) throw failed('moving a disk to another VM is not part of the simulator');
-  if (storageId === undefined) {
-    const text = "both 'storage' and 'target-vmid' missing, either needs to be set";
-    throw badParameter({ 'target-vmid': text, storage: text });
-  }
-  check(cluster.world, who, `/storage/${storageId}`, ['Datastore.AllocateSpace']);
-  const guest = cluster.load(node, vmid);
-  cluster.requireUnlocked(guest);
-  if (args.has('digest') && args.text('digest') !== digestOf(guest.config)) {
-    throw failed('detected modified configuration - file changed by other user? Try again.');
-  }
-  const drive = diskAt(guest, slot);
-  if (isCdrom(drive)) throw failed("you can't move a cdrom");
-  const target = cluster.volumes.enabledStorage(storageId, node);
-  const from = parseVolume(drive.file);
-  const allowed = cluster.volumes.formatsOf(target);
-  const wanted = (args.text('format') ?? from?.format ?? 'raw') as VolumeFormat;
-  const format = allowed.includes(wanted) ? wanted : allowed[0]!;
-  if (from?.storage === storageId && (!args.has('format') || from.format === format)) {
-    throw failed("you can't move to the same storage with same format");
-  }
-  return fork(call, 'qmmove', String(vmid), (worker) =>
-    cluster.locks.guest(node, vmid, 10_000, async () => {
-      const volume = cluster.volumes.find(drive.file, node);
-      if (!volume) throw failed(`volume '${drive.file}' does not exist`);
-      const storage = cluster.volumes.activeStorage(storageId, node);
-      worker.log(`create full clone of drive ${slot} (${drive.file})`);
-      const name = cluster.volumes.nextName(storage, node, vmid, format);
-      cluster.volumes.allocate(storage, node, name, volume.bytes);
-      const total = humanBytes(volume.bytes);
-      await worker.takes((volume.bytes / cluster.timing.copyBytesPerSecond) * 1000);
-      worker.log(`transferred ${total} of ${total} (100.00%)`);
-      guest.config.current[slot] = formatDrive({
-        ...drive,
-        file: `${storageId}:${name}`,
-        options: { ...drive.options, size: formatSize(volume.bytes) },
-      });
-      if (args.flag('delete')) cluster.volumes.free(volume);
-      else guest.config.current[nextUnused(guest.config.current)] = drive.file;
-    }),
-  ).upid;
-}
-
 function toTemplate(call: Call): string {
   const { cluster, node } = call;
   const vmid = vmidOf(call);
@@ -131,7 +78,7 @@ function toTemplate(call: Call): string {
         if (call.args.has('disk') && drive.slot !== call.args.text('disk')) continue;
         const volume = cluster.volumes.find(drive.file, node);
         if (!volume || parseVolume(drive.file)?.isBase === true) continue;
-        const leaf = volume.name.replace(new RegExp(`vm-(${vmid}-[^/]+)$`), 'base-$1');
+        const leaf = baseName(volume.name, vmid);
         cluster.volumes.rename(volume, leaf);
         guest.config.current[drive.slot] = formatDrive({ ...drive, file: `${volume.storage}:${leaf}` });
       }
@@ -147,7 +94,6 @@ const guest = '/nodes/{node}/qemu/{vmid}';
 
 export const diskHandlers: Readonly<Record<string, Handler>> = {
   [`PUT ${guest}/resize`]: resize,
-  [`POST ${guest}/move_disk`]: moveDisk,
   [`PUT ${guest}/unlink`]: unlink,
   [`POST ${guest}/template`]: toTemplate,
 };

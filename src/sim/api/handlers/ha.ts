@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { HaState, WorldHaResource } from '../../world/world.ts';
-import { badParameter, failed } from '../refusal.ts';
+import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
+import { underHaLock } from './ha-rules.ts';
 
 /** `302` and `vm:302` are the same resource. */
 function sidOf(call: Call): string {
@@ -41,58 +42,72 @@ function take(call: Call, resource: WorldHaResource): void {
   if (args.has('max_relocate')) resource.maxRelocate = Number(args.need('max_relocate'));
 }
 
+/** An ignored resource counts as none. */
+const isActive = (resource: WorldHaResource | undefined): boolean =>
+  resource !== undefined && resource.state !== 'ignored';
+
 /** Groups became rules in PVE 9. */
 function refuseGroup(call: Call): void {
   if (call.args.has('group') && call.cluster.world.release !== '8.4') {
-    throw badParameter({ group: 'ha groups have been migrated to rules' });
+    throw failed("invalid parameter 'group': ha groups have been migrated to rules");
   }
 }
 
 function create(call: Call): null {
   const { cluster } = call;
-  const sid = sidOf(call);
-  refuseGroup(call);
-  const [type, name] = sid.split(':');
-  if (call.args.has('type') && call.args.text('type') !== type) throw failed('types does not match');
-  if (!cluster.world.guests.has(Number(name)) || type !== 'vm')
-    throw failed(`resource '${sid}' does not exist in cluster`);
   cluster.requireQuorum(call.node);
-  if (cluster.world.ha.has(sid)) throw failed(`resource ID '${sid}' already defined`);
-  const resource: WorldHaResource = {};
-  take(call, resource);
-  cluster.world.ha.set(sid, resource);
-  return null;
+  const sid = sidOf(call);
+  const [type, name] = sid.split(':') as [string, string];
+  if (call.args.has('type') && call.args.text('type') !== type) throw failed('types does not match');
+  if (type !== 'vm' && type !== 'ct') throw failed(`unknown section type '${type}'`);
+  if (!/^[1-9][0-9]+$/.test(name)) throw failed(`invalid ${type === 'vm' ? 'VMID' : 'CT ID'} '${name}'`);
+  const there = type === 'vm' ? cluster.world.guests : cluster.world.containers;
+  if (!there.has(Number(name))) throw failed(`resource '${sid}' does not exist in cluster`);
+  refuseGroup(call);
+  return underHaLock('create resource', () => {
+    if (cluster.world.ha.has(sid)) throw failed(`resource ID '${sid}' already defined`);
+    const resource: WorldHaResource = {};
+    take(call, resource);
+    cluster.world.ha.set(sid, resource);
+  });
 }
 
 function update(call: Call): null {
   const { cluster, args } = call;
   const sid = sidOf(call);
   refuseGroup(call);
-  const resource = cluster.world.ha.get(sid);
-  if (!resource) throw failed(`no such resource '${sid}'`);
-  cluster.requireQuorum(call.node);
-  if (args.has('digest') && args.text('digest') !== digestOf(cluster.world.ha)) {
-    throw failed('detected modified configuration - file changed by other user? Try again.');
-  }
-  take(call, resource);
-  for (const option of args.list('delete')) {
-    if (option === 'group') delete resource.group;
-    else if (option === 'comment') delete resource.comment;
-    else if (option === 'failback') delete resource.failback;
-    else if (option === 'max_restart') delete resource.maxRestart;
-    else if (option === 'max_relocate') delete resource.maxRelocate;
-    else if (option === 'state') delete resource.state;
-    else throw failed(`unknown option '${option}'`);
-  }
-  return null;
+  return underHaLock('update resource', () => {
+    if (args.has('digest') && args.text('digest') !== digestOf(cluster.world.ha)) {
+      throw failed('detected modified configuration - file changed by other user? Try again.');
+    }
+    const resource = cluster.world.ha.get(sid);
+    if (!resource) throw failed(`no such resource '${sid}'`);
+    cluster.requireQuorum(call.node);
+    take(call, resource);
+    for (const option of args.list('delete')) {
+      const key = deletable[option];
+      if (key === undefined) throw failed(`no such option '${option}'`);
+      Reflect.deleteProperty(resource, key);
+    }
+  });
 }
+
+/** Options of a resource that a call may take away. */
+const deletable: Readonly<Record<string, keyof WorldHaResource>> = {
+  state: 'state',
+  group: 'group',
+  comment: 'comment',
+  failback: 'failback',
+  max_restart: 'maxRestart',
+  max_relocate: 'maxRelocate',
+};
 
 /** Asks the manager to bring a resource to another node; that it is asked is all the answer says. */
 function move(call: Call): object | null {
   const { cluster, args } = call;
   const sid = sidOf(call);
   const node = args.need('node');
-  if (!cluster.world.ha.has(sid)) throw failed(`no such resource '${sid}'`);
+  if (!isActive(cluster.world.ha.get(sid))) throw failed(`resource '${sid}' is not HA managed`);
   cluster.requireNode(node);
   cluster.ha.requestMove(sid, node);
   return cluster.world.release === '8.4' ? null : { sid, 'requested-node': node };
@@ -108,7 +123,7 @@ function current(call: Call): object[] {
       id: 'quorum',
       type: 'quorum',
       node,
-      status: cluster.quorate(node) ? 'OK' : 'No quorum',
+      status: cluster.quorate(node) ? 'OK' : `No quorum on node '${node}'!`,
       quorate: cluster.quorate(node) ? 1 : 0,
     },
   ];
@@ -147,7 +162,7 @@ function current(call: Call): object[] {
       sid,
       node: where,
       state,
-      crm_state: state,
+      ...(ha.knows(sid) ? { crm_state: state } : {}),
       request_state: resource.state ?? 'started',
       status: `${sid} (${where}, ${state})`,
       max_restart: resource.maxRestart ?? 1,

@@ -1,5 +1,6 @@
-import { disksOf, drivesOf, isCdrom, isCloudInit } from '../../cluster/drive.ts';
+import { disksOf, drivesOf, isCdrom, isCloudInit, isDriveSlot, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
+import { parseSize } from '../../cluster/volumes.ts';
 import { isShared } from '../../world/world.ts';
 import type { WorldGuest } from '../../world/world.ts';
 import { badParameter, failed } from '../refusal.ts';
@@ -13,6 +14,39 @@ const localDisks = (call: Call, guest: WorldGuest): Drive[] =>
     (drive) =>
       !isCdrom(drive) && drive.file.includes(':') && !isShared(call.cluster.volumes.storage(drive.file.split(':')[0]!)),
   );
+
+/** Every local volume a configuration names: disks, CDs, what is unused, and what snapshots need. */
+function localVolumes(call: Call, guest: WorldGuest): object[] {
+  const { volumes } = call.cluster;
+  const found = new Map<string, Record<string, unknown>>();
+  const note = (key: string, value: string, snapshot?: string): void => {
+    const drive = parseDrive(key, value);
+    if (!drive?.file.includes(':')) return;
+    if (isShared(volumes.storage(drive.file.split(':')[0]!)) || drive.options['shared'] === '1') return;
+    const unused = /^unused\d+$/.test(key);
+    const row = found.get(drive.file) ?? { volid: drive.file, is_attached: 0 };
+    found.set(drive.file, row);
+    Object.assign(row, {
+      ...(isDriveSlot(key) ? { drivename: key } : {}),
+      ...(drive.options['size'] === undefined ? {} : { size: parseSize(drive.options['size']) }),
+      shared: 0,
+      cdrom: drive.options['media'] === 'cdrom' ? 1 : 0,
+      replicate: drive.options['replicate'] === '0' ? 0 : 1,
+      is_attached: row['is_attached'] === 1 || (!unused && snapshot === undefined) ? 1 : 0,
+      is_unused: unused ? 1 : 0,
+      is_vmstate: key === 'vmstate' ? 1 : 0,
+      is_cloudinit: isCloudInit(drive) ? 1 : 0,
+      is_tpmstate: key === 'tpmstate0' ? 1 : 0,
+    });
+    if (snapshot !== undefined)
+      row['referenced_in_snapshot'] = { ...(row['referenced_in_snapshot'] as object | undefined), [snapshot]: 1 };
+  };
+  const isVolume = (key: string): boolean => isDriveSlot(key) || /^unused\d+$|^vmstate$/.test(key);
+  for (const [key, value] of Object.entries(guest.config.current)) if (isVolume(key)) note(key, value);
+  for (const [name, options] of guest.config.snapshots)
+    for (const [key, value] of Object.entries(options)) if (isVolume(key)) note(key, value, name);
+  return [...found.values()];
+}
 
 function precheck(call: Call): unknown {
   const { cluster, node } = call;
@@ -37,20 +71,10 @@ function precheck(call: Call): unknown {
   }
   return {
     running: running ? 1 : 0,
-    ...(running ? {} : { allowed_nodes: allowed.reverse(), not_allowed_nodes: refused }),
-    local_disks: localDisks(call, guest).map((drive) => ({
-      volid: drive.file,
-      drivename: drive.slot,
-      size: cluster.volumes.find(drive.file, node)?.bytes ?? 0,
-      shared: 0,
-      cdrom: drive.options['media'] === 'cdrom' ? 1 : 0,
-      replicate: drive.options['replicate'] === '0' ? 0 : 1,
-      is_attached: 1,
-      is_unused: 0,
-      is_vmstate: 0,
-      is_cloudinit: isCloudInit(drive) ? 1 : 0,
-      is_tpmstate: drive.slot === 'tpmstate0' ? 1 : 0,
-    })),
+    allowed_nodes: allowed.reverse(),
+    not_allowed_nodes: refused,
+    ...(cluster.isHaManaged(vmid) && cluster.world.release !== '8.4' ? { 'dependent-ha-resources': [] } : {}),
+    local_disks: localVolumes(call, guest),
     local_resources: [],
     'mapped-resources': [],
     ...(cluster.world.release === '8.4' ? {} : { 'mapped-resource-info': {}, 'has-dbus-vmstate': 1 }),

@@ -1,4 +1,6 @@
-import { disksOf, isDriveSlot } from '../../cluster/drive.ts';
+import { disksOf } from '../../cluster/drive.ts';
+import { newUuid } from '../../cluster/identity.ts';
+import { addUnused } from '../../cluster/pending.ts';
 import { without } from '../../without.ts';
 import type { Options } from '../../world/guest-config.ts';
 import { digestOf } from '../../world/guest-config.ts';
@@ -86,18 +88,17 @@ function rollback(call: Call): string {
       cluster.requireUnlocked(guest);
       if (cluster.machines.get(vmid)) cluster.halt(vmid);
       await worker.takes(200);
-      const back = without(snapshot, 'snaptime', 'runningmachine', 'vmstate');
-      for (const drive of disksOf(config.current)) {
-        const kept = Object.values(back).some((value) => value.startsWith(`${drive.file},`) || value === drive.file);
-        if (!kept && isDriveSlot(drive.slot))
-          back[`unused${Object.keys(back).filter((key) => key.startsWith('unused')).length}`] = drive.file;
-      }
-      const description = config.current['description'];
-      config.current = {
-        ...without(back, 'description'),
-        ...(description === undefined ? {} : { description }),
-        parent: name,
-      };
+      const back: Options = without(snapshot, 'snaptime', 'runningmachine', 'runningcpu', 'vmstate', 'description');
+      // Another generation of the guest, unless it goes on from memory that knows the old one.
+      if (back['vmgenid'] !== undefined && snapshot['vmstate'] === undefined) back['vmgenid'] = newUuid();
+      const kept = Object.entries(config.current).filter(([key]) => key === 'description' || /^unused\d+$/.test(key));
+      const inUse = new Set(disksOf(back).map((drive) => drive.file));
+      const next: Options = { ...back, ...Object.fromEntries(kept), parent: name };
+      for (const drive of disksOf(config.current)) if (!inUse.has(drive.file)) addUnused(next, drive.file);
+      for (const [key] of kept) if (inUse.has(next[key]!)) Reflect.deleteProperty(next, key);
+      config.current = next;
+      config.pending = {};
+      config.pendingDelete.clear();
     });
     if (args.flag('start')) await startGuest(cluster, node, vmid, worker);
   }).upid;

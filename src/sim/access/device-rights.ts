@@ -1,0 +1,142 @@
+import { isCdrom, isCloudInit, isDriveSlot, parseDrive } from '../cluster/drive.ts';
+import { parseVolume, volumeParts } from '../cluster/volumes.ts';
+import { parsePropertyString } from '../api/parameters.ts';
+import { propertyStrings, usbDevice } from '../api/property-strings.ts';
+import { badParameter, failed } from '../api/refusal.ts';
+import type { Call } from '../api/operation.ts';
+import type { Options } from '../world/guest-config.ts';
+import { check, checkAny, has } from './permissions.ts';
+
+/** `tank:8` is a disk to be made, not one that exists. */
+const newDisk = /^(?:([^/:\s]+):)?\d+(?:\.\d+)?$/;
+
+/** Drives of a call name storages that may be used and volumes the caller may see. */
+export function requireVolumes(call: Call, vmid: number, set: Options): void {
+  const { cluster, who } = call;
+  for (const [key, value] of Object.entries(set)) {
+    if (!isDriveSlot(key)) continue;
+    const drive = parseDrive(key, value)!;
+    const { file } = drive;
+    if (file === 'none' || /(?:^|:)cloudinit$/.test(file)) continue;
+    const isCd = drive.options['media'] === 'cdrom';
+    if (isCd && file === 'cdrom') {
+      check(cluster.world, who, '/', ['Sys.Console']);
+      continue;
+    }
+    const made = isCd ? null : newDisk.exec(file);
+    if (!made) {
+      requireVolumeAccess(call, vmid, file);
+      const content = volumeParts(file)?.content;
+      if (content !== 'images' && content !== 'iso')
+        throw badParameter({ [key]: "content type needs to be 'images' or 'iso'" });
+      continue;
+    }
+    const storage = made[1];
+    if (storage === undefined) throw failed('no storage ID specified (and no default storage)');
+    check(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace']);
+    if (!cluster.volumes.contentOf(cluster.volumes.storage(storage)).includes('images'))
+      throw badParameter({ storage: `storage '${storage}' does not support vm images` });
+  }
+  if (set['vmstatestorage'] !== undefined)
+    check(cluster.world, who, `/storage/${set['vmstatestorage']}`, ['Datastore.AllocateSpace']);
+  for (const volid of snippetsOf(set['cicustom'])) requireVolumeAccess(call, vmid, volid, 'snippets');
+}
+
+function snippetsOf(custom: string | undefined): string[] {
+  const parsed = custom === undefined ? {} : parsePropertyString(propertyStrings['pve-qm-cicustom']!, custom);
+  return typeof parsed === 'string' ? [] : Object.values(parsed).sort();
+}
+
+/** A volume may be used by who may allocate on its storage, by its owner, or by who may change its owner's disks. */
+function requireVolumeAccess(call: Call, vmid: number, volid: string, wanted?: string): void {
+  const { cluster, who } = call;
+  const parts = volumeParts(volid);
+  if (parts === undefined) throw failed('Only root can pass arbitrary filesystem paths.');
+  const { storage, name, content } = parts;
+  cluster.volumes.storage(storage);
+  if (content === undefined) throw failed(`unable to parse directory volume name '${name}'`);
+  if (wanted !== undefined && content !== wanted)
+    throw failed(`unable to use volume ${volid} - content type needs to be '${wanted}'`);
+  if (has(cluster.world, who, `/storage/${storage}`, 'Datastore.Allocate')) return;
+  const owner = parseVolume(volid)?.owner;
+  if (content === 'iso' || content === 'vztmpl' || content === 'import')
+    checkAny(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace', 'Datastore.Audit']);
+  else if (owner === undefined) throw failed(`missing privileges to access ${volid}`);
+  else if (owner !== vmid) {
+    check(cluster.world, who, `/storage/${storage}`, ['Datastore.Audit']);
+    check(cluster.world, who, `/vms/${owner}`, ['VM.Config.Disk']);
+  }
+}
+
+/** What it takes to put a drive into a guest or out of it. */
+export function requireDriveRights(call: Call, vmid: number, slot: string, value: string): void {
+  const drive = parseDrive(slot, value);
+  const wanted =
+    drive && isCloudInit(drive)
+      ? ['VM.Config.Cloudinit', 'VM.Config.CDROM']
+      : [drive && isCdrom(drive) ? 'VM.Config.CDROM' : 'VM.Config.Disk'];
+  check(call.cluster.world, call.who, `/vms/${vmid}`, wanted);
+}
+
+/**
+ * Devices of the host are for root in person, which no token is; mapped ones need the mapping too. `before` is what the
+ * guest has in that place now.
+ */
+export function requireDeviceRights(
+  call: Call,
+  vmid: number,
+  option: string,
+  value: string,
+  doing: 'set' | 'delete',
+  before?: string,
+): void {
+  if (call.who.id === 'root@pam') return;
+  if (/^serial\d+$/.test(option)) requireSerial(call, vmid, option, doing, value, before);
+  else if (/^usb\d+$/.test(option)) {
+    for (const one of [before, value]) if (one !== undefined) requireUsb(call, vmid, option, one);
+  } else if (/^hostpci\d+$/.test(option)) {
+    for (const one of [before, value]) if (one !== undefined) requirePci(call, vmid, option, one);
+  } else if (option === 'rng0') {
+    requireHardware(call, vmid);
+    if (value.includes('/dev/hwrng')) check(call.cluster.world, call.who, '/mapping/hwrng', ['Mapping.Use']);
+  }
+}
+
+const requireHardware = (call: Call, vmid: number): void =>
+  check(call.cluster.world, call.who, `/vms/${vmid}`, ['VM.Config.HWType']);
+
+function requireSerial(
+  call: Call,
+  vmid: number,
+  option: string,
+  doing: 'set' | 'delete',
+  value: string,
+  before: string | undefined,
+): void {
+  const isSocket = value === 'socket' && (before === undefined || before === 'socket');
+  if (!isSocket)
+    throw failed(`only root can ${doing === 'set' ? 'modify' : 'delete'} '${option}' config for real devices`);
+  requireHardware(call, vmid);
+}
+
+const keysOf = (format: Parameters<typeof parsePropertyString>[0], value: string): Record<string, string> => {
+  const parsed = parsePropertyString(format, value);
+  return typeof parsed === 'string' ? {} : parsed;
+};
+
+function requireUsb(call: Call, vmid: number, option: string, value: string): void {
+  requireHardware(call, vmid);
+  const { host, mapping } = keysOf(usbDevice, value);
+  if (host !== undefined) {
+    if (host.toLowerCase() !== 'spice') throw failed(`only root can set '${option}' config for real devices`);
+  } else if (mapping === undefined) throw failed("either 'host' or 'mapping' must be set.");
+  else check(call.cluster.world, call.who, `/mapping/usb/${mapping}`, ['Mapping.Use']);
+}
+
+function requirePci(call: Call, vmid: number, option: string, value: string): void {
+  const { host, mapping } = keysOf(propertyStrings['pve-qm-hostpci']!, value);
+  if (host !== undefined) throw failed(`only root can set '${option}' config for non-mapped devices`);
+  if (mapping === undefined) throw failed("either 'host' or 'mapping' must be set.");
+  check(call.cluster.world, call.who, `/mapping/pci/${mapping}`, ['Mapping.Use']);
+  requireHardware(call, vmid);
+}

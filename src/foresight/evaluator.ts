@@ -1,12 +1,12 @@
 import { bucketMs } from '../domain/demand.ts';
 import type { Instance } from '../domain/instance.ts';
+import { utcOffsetMs } from '../domain/local-time.ts';
 import { dayMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { Evaluation } from '../domain/plan.ts';
 import type { Reason } from '../domain/reason.ts';
 import { evaluate } from '../planning/evaluate.ts';
 import type { EvaluationInput } from '../planning/evaluate.ts';
-import { utcOffsetMs } from '../planning/forecast/holidays.ts';
 import { allModels } from '../planning/forecast/models.ts';
 import type { ModelOptions } from '../planning/forecast/models.ts';
 import type { FailureHistory, FailurePrior } from '../planning/risk/failure.ts';

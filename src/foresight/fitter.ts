@@ -1,10 +1,11 @@
 import type { UmbraEvent } from '../domain/event.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
+import { utcOffsetMs } from '../domain/local-time.ts';
 import { dayMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { selectionOf } from '../planning/forecast/auto.ts';
 import type { Selection } from '../planning/forecast/auto.ts';
-import { utcOffsetMs, withoutEvents } from '../planning/forecast/holidays.ts';
+import { withoutEvents } from '../planning/forecast/events.ts';
 import { endOf, knownSteps } from '../planning/forecast/history.ts';
 import { guardDemand } from '../planning/spawn-guard.ts';
 import type { DemandStore } from '../ports/demand-store.ts';

@@ -2,6 +2,7 @@ import { dayMs, hourMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { ClusterSpec, Inventory, ZoneSpec } from '../domain/inventory.ts';
 import type { HealthCheck, HostedVmSpec, Policy, StorageClass } from '../domain/policy.ts';
 import { addressNumber } from './addresses.ts';
+import { holidayEvents } from './holidays.ts';
 import { zoneOf } from './names.ts';
 import type {
   WrittenCheck,
@@ -84,6 +85,7 @@ function completeHostedVm(
   );
   const zone = zones.find((candidate) => candidate.zone === zoneName);
   const checks = written.checks ?? defaults?.checks;
+  const timeZone = written.timeZone ?? defaults?.timeZone ?? 'UTC';
   return {
     id: written.id,
     names: written.names,
@@ -104,8 +106,8 @@ function completeHostedVm(
     storageClass: written.storageClass,
     checks: checks === undefined ? [defaultCheck] : checks.map(completeCheck),
     policy: completePolicy(written.policy, defaults?.policy, written.storageClass),
-    events: written.events ?? [],
-    timeZone: written.timeZone ?? defaults?.timeZone ?? 'UTC',
+    events: [...(written.events ?? []), ...holidayEvents(written.holidays ?? defaults?.holidays ?? [], timeZone)],
+    timeZone,
   };
 }
 

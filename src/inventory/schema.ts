@@ -285,6 +285,25 @@ const source = shortOrLong<{ vmid: number; snapshot: string | undefined }>(
   ),
 );
 
+const date = scalar(
+  'a date',
+  { type: 'string', format: 'date' },
+  (value) =>
+    typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
+      ? value
+      : undefined,
+  'write year, month and day: 2026-12-25',
+);
+
+const holiday = mapping(
+  {
+    name: required(read.text('a name', 80), 'what it is: christmas'),
+    date: required(date, "the day, from midnight to midnight in the hosted VM's time zone"),
+    factor: required(read.number(0, 1000), 'demand is multiplied by this'),
+  },
+  'a holiday',
+);
+
 const common = {
   checks: optional(
     list(checkShape, 'checks', { least: 1 }),
@@ -292,6 +311,7 @@ const common = {
   ),
   policy: optional(policyShape, 'when to act, and how far'),
   timeZone: optional(read.timeZoneName, 'for weekends and holidays: Europe/Berlin; UTC unless told'),
+  holidays: optional(list(holiday, 'holidays'), 'whole days on which demand differs'),
 };
 
 const hostedVmShape = mapping(

@@ -4,7 +4,7 @@ import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Reason } from '../domain/reason.ts';
 import { hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
-import { withEvents } from './forecast/events.ts';
+import { withEvents, withoutEvents } from './forecast/events.ts';
 import { endOf, knownSteps } from './forecast/history.ts';
 import type { ForecastModel, ModelState, QuantileForecast } from './forecast/model.ts';
 import { naive, seasonalNaive } from './forecast/seasonal-naive.ts';
@@ -61,7 +61,8 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
   const { spec, recent, now, leadTimeMs } = input;
   const capacityQps = input.capacityQps ?? spec.capacityQps;
   const demandQps = input.demandQps ?? demandNow(recent, now);
-  const spoken = forecastWith(input);
+  // Models see demand as it would be on an ordinary day: an event under way must not be counted twice.
+  const spoken = forecastWith({ ...input, recent: withoutEvents(recent, spec.events) });
   const forecast = spoken.forecast === null ? null : withEvents(spoken.forecast, spec.events);
   const risk = assessRisk({ ...input, forecast, capacityQps, demandQps, timeZone: spec.timeZone });
   const plan = planStandby(

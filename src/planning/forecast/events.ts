@@ -1,3 +1,4 @@
+import type { DemandSeries } from '../../domain/demand.ts';
 import type { PlannedEvent } from '../../domain/policy.ts';
 import type { EpochMs } from '../../domain/time.ts';
 import type { QuantileForecast } from './model.ts';
@@ -17,4 +18,14 @@ export function withEvents(forecast: QuantileForecast, events: readonly PlannedE
   );
   if (factors.every((factor) => factor === 1)) return forecast;
   return { ...forecast, values: forecast.values.map((path) => path.map((value, step) => value * factors[step]!)) };
+}
+
+/** Takes known events out of the past, so that last month's sale does not teach the next ordinary day. */
+export function withoutEvents(series: DemandSeries, events: readonly PlannedEvent[]): DemandSeries {
+  if (events.length === 0) return series;
+  const qps = series.qps.map((value, index) => {
+    const factor = eventFactor(events, series.start + index * series.stepMs);
+    return factor > 0 ? value / factor : NaN;
+  });
+  return { ...series, qps };
 }

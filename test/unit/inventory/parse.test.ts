@@ -82,6 +82,7 @@ describe('what an operator may write', () => {
     source: { vmid: 900, snapshot: golden }
     timeZone: Europe/Berlin
     events: [{ name: sale, from: "2026-11-27T08:00:00+01:00", to: "2026-11-27T20:00:00+01:00", factor: 3 }]
+    holidays: [{ name: christmas, date: 2026-12-25, factor: 0.4 }]
     policy: { riskThreshold: 35%, volumeThreshold: { share: 0.7, quantile: p95 }, tiers: 2x 0.5x, probation: 1h30m, keepDiskDays: 0.5 }
 `),
     );
@@ -91,7 +92,10 @@ describe('what an operator may write', () => {
       resources: { cores: 2, memoryMiB: 4096 },
       source: { vmid: 900, snapshot: 'golden' },
       timeZone: 'Europe/Berlin',
-      events: [{ name: 'sale', from: Date.UTC(2026, 10, 27, 7), factor: 3 }],
+      events: [
+        { name: 'sale', from: Date.UTC(2026, 10, 27, 7), factor: 3 },
+        { name: 'christmas', from: Date.UTC(2026, 11, 24, 23), to: Date.UTC(2026, 11, 25, 23), factor: 0.4 },
+      ],
       policy: { riskThreshold: 0.35, tiers: [0.5, 2], probationMs: 5_400_000, keepDiskMs: 43_200_000 },
     });
     expect(vm?.policy.volumeThreshold).toEqual({ share: 0.7, quantile: 0.95 });

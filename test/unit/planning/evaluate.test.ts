@@ -49,6 +49,24 @@ describe('an evaluation', () => {
     expect(isPresentable(sale.forecast!)).toBe(true);
   });
 
+  test('does not multiply twice what is already there: an event under way is taken out of the past first', () => {
+    const quiet = dailyDemand(5, { level: 30 });
+    const events = [{ name: 'sale', from: now - 2 * hourMs, to: now + 2 * hourMs, factor: 3 }];
+    const busy = {
+      ...quiet,
+      qps: quiet.qps.map((value, index) => (index >= quiet.qps.length - 24 ? 3 * value : value)),
+    };
+    for (const model of [naive, seasonalNaive('day')]) {
+      const state = model.fit(quiet);
+      if ('kind' in state) throw new Error(state.why);
+      const plain = evaluate({ ...base, recent: quiet, state });
+      const sale = evaluate({ ...base, spec: { ...spec, events }, recent: busy, state });
+      expect(sale.forecast!.values[1]![0]).toBeCloseTo(3 * plain.forecast!.values[1]![0]!, 6);
+      // Demand now is what it is.
+      expect(sale.evaluation.demandQps).toBeCloseTo(3 * plain.evaluation.demandQps!, 6);
+    }
+  });
+
   test('uses the fitted model it is given', () => {
     const recent = dailyDemand(5);
     const state = naive.fit(recent);

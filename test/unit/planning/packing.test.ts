@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { holidayEvents } from '../../../src/inventory/holidays.ts';
 import { learnCapacity } from '../../../src/planning/capacity.ts';
 import { assessDrift } from '../../../src/planning/forecast/drift.ts';
-import { holidayEvents } from '../../../src/planning/forecast/holidays.ts';
 import { packPool, unpackPool } from '../../../src/planning/forecast/own/packing.ts';
 import { fitBoosted, boostedAt, selectQuantile } from '../../../src/planning/forecast/own/trees.ts';
 import { seeded } from './fixtures.ts';

@@ -6,8 +6,8 @@ import type { ForecastModel, ModelState, QuantileForecast, Unfit } from './model
 import { pinball } from './score.ts';
 import { tidyQuantiles } from './quantiles.ts';
 
-/** A candidate's past: loss of its honest forecasts, fading with age, over the same steps for all. */
-export type Standing = { readonly model: string; readonly loss: number };
+/** A candidate's past: loss of its honest forecasts, fading with age, over the same steps for all; and the days it was itself judged on. */
+export type Standing = { readonly model: string; readonly loss: number; readonly days: number };
 
 /** Which model speaks and why, with the numbers; logged at every switch. */
 export type Selection = {
@@ -22,6 +22,8 @@ export type Selection = {
 type Body = {
   readonly states: readonly ModelState[];
   readonly losses: readonly Standing[];
+  /** Days that the losses were measured on, fading as they do. */
+  readonly evidenceDays: number;
   readonly selection: Selection;
   /** Why some candidates did not fit. */
   readonly unfit: readonly string[];
@@ -33,6 +35,23 @@ const switchMargin = 0.03;
 const halfLifeDays = 10;
 /** Weights of the ensemble are proportional to (least loss / loss) to this power. */
 const ensembleSharpness = 6;
+
+/**
+ * Losses against seasonal-naive-day on series of this kind, measured (docs/foresight.md). They count as so many days of evidence
+ * of their own: a few days of one series are too noisy to overrule them, a fortnight does.
+ */
+const experience: Readonly<Record<string, number>> = {
+  umbra: 0.6,
+  ensemble: 0.62,
+  'seasonal-naive-week': 0.92,
+  'seasonal-naive-day': 1,
+  naive: 1.1,
+};
+const experienceDays = 4;
+/** A candidate speaks, alone or in the ensemble, once it has been judged on so many days: one that never was may be far off. */
+const leastJudgedDays = 1.5;
+/** The first fit lets the candidates forecast this much of the past day by day, refitted daily, so that there is something to judge by. */
+const firstJudgedDays = 7;
 
 /** The selection stored with a state of `autoModel`; undefined for another model's state. */
 export function selectionOf(state: ModelState | undefined): Selection | undefined {
@@ -73,37 +92,47 @@ export function autoModel(candidates: readonly ForecastModel[]): ForecastModel {
 
     fit(history: DemandSeries, previous?: ModelState): ModelState | Unfit {
       const perDay = stepsPerDay(history.stepMs);
-      const carried = previous?.model === 'auto' ? (previous.body as Body) : undefined;
+      const count = history.qps.length;
+      const carried = previous?.model === 'auto' && previous.version === 2 ? (previous.body as Body) : undefined;
       let old = carried?.states ?? [];
-      let from = previous === undefined ? 0 : Math.round((previous.fittedAt - history.start) / history.stepMs);
-      if (carried === undefined && history.qps.length > 2.5 * perDay) {
-        // The first time: as if it had been fitted a while ago, so that there is something to judge by.
-        from = history.qps.length - Math.round(Math.min(4 * perDay, history.qps.length / 4));
+      let from = carried === undefined ? 0 : Math.round((previous!.fittedAt - history.start) / history.stepMs);
+      let losses = carried?.losses ?? [];
+      let evidenceDays = carried?.evidenceDays ?? 0;
+      const judgeUntil = (to: number): void => {
+        losses = judge(byName, old, losses, evidenceDays, history, from, to, perDay);
+        evidenceDays = evidenceDays * fading(to - from, perDay) + Math.max(0, to - from) / perDay;
+        from = to;
+      };
+      if (carried === undefined && count > 2.5 * perDay) {
+        from = count - Math.round(Math.min(firstJudgedDays * perDay, count / 3));
         old = fitAll(before(history, from), []).states;
+        for (; count - from > 1.5 * perDay; old = fitAll(before(history, from), old).states) judgeUntil(from + perDay);
       }
-      const losses = judge(byName, old, carried?.losses ?? [], history, from, perDay);
+      judgeUntil(count);
       const { states, unfit } = fitAll(history, old);
       if (states.length === 0) return { kind: 'unfit', why: unfit.join('; ') };
       const selection = choose(
         states.map(({ model }) => model),
         losses,
+        evidenceDays,
         carried?.selection.chosen,
         unfit,
         knownSteps(history.qps) / perDay,
       );
       return {
         model: 'auto',
-        version: 1,
+        version: 2,
         fittedAt: endOf(history),
-        body: { states, losses, selection, unfit } satisfies Body,
+        body: { states, losses, evidenceDays, selection, unfit } satisfies Body,
       };
     },
 
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
-      const { states, losses, selection } = state.body as Body;
+      const { states, losses, evidenceDays, selection } = state.body as Body;
       if (selection.chosen === 'ensemble') {
         const members = ensembleMembers(
           losses,
+          evidenceDays,
           states.map(({ model }) => model),
         );
         return average(
@@ -136,23 +165,29 @@ function lossOf({ values }: QuantileForecast, actual: readonly number[]): number
   return sum;
 }
 
-/** Lets the old states forecast from origins since they were fitted, and adds their losses to the faded earlier ones. */
+/** What is left of a loss's weight after so many steps. */
+function fading(steps: number, perDay: number): number {
+  return 0.5 ** (Math.max(0, steps) / (halfLifeDays * perDay));
+}
+
+/** Lets the old states forecast from origins in `from..to`, and adds their losses to the faded earlier ones. */
 function judge(
   byName: ReadonlyMap<string, ForecastModel>,
   old: readonly ModelState[],
   earlier: readonly Standing[],
+  evidenceDays: number,
   history: DemandSeries,
   from: number,
+  to: number,
   perDay: number,
 ): Standing[] {
-  const count = history.qps.length;
   const horizon = Math.max(1, Math.round(perDay >= 96 ? perDay / 4 : perDay));
-  const fade = 0.5 ** (Math.max(0, count - from) / (halfLifeDays * perDay));
+  const fade = fading(to - from, perDay);
   const names = old.map(({ model }) => model).filter((name) => byName.has(name));
   const sums = new Map<string, number>([...names, 'ensemble'].map((name) => [name, 0]));
-  const weights = ensembleMembers(earlier, names);
+  const weights = ensembleMembers(earlier, evidenceDays, names);
   const every = Math.max(1, Math.round(perDay / 8));
-  for (let origin = Math.max(from, 2); origin < count; origin += every) {
+  for (let origin = Math.max(from, 2); origin < to; origin += every) {
     const past = before(history, origin);
     const actual = history.qps.slice(origin, origin + horizon);
     const said = names.map((name) => ({
@@ -171,23 +206,46 @@ function judge(
     if (members.length > 0) sums.set('ensemble', sums.get('ensemble')! + lossOf(average(members), actual));
   }
   const standings: Standing[] = [];
+  const baseline = baselineOf(earlier);
+  const days = Math.max(0, to - from) / perDay;
   for (const [model, sum] of sums) {
     const before_ = earlier.find((standing) => standing.model === model);
-    // A newcomer is given the earlier loss of the best, so that it is judged on what it has done itself.
-    const inherited = before_?.loss ?? (earlier.length > 0 ? Math.min(...earlier.map(({ loss }) => loss)) : 0);
-    standings.push({ model, loss: inherited * fade + sum });
+    // A newcomer is given the loss that is usual for its kind, so that it is judged on what it has done itself.
+    const inherited = before_?.loss ?? (baseline === undefined ? 0 : baseline.loss * usualAgainst(model, baseline));
+    standings.push({ model, loss: inherited * fade + sum, days: (before_?.days ?? 0) * fade + days });
   }
   return standings.filter(({ loss }) => loss > 0);
 }
 
-function ensembleMembers(losses: readonly Standing[], names: readonly string[]): { model: string; weight: number }[] {
-  const known = names.map((model) => ({
-    model,
-    loss: losses.find((standing) => standing.model === model)?.loss ?? Infinity,
-  }));
-  const least = Math.min(...known.map(({ loss }) => loss));
-  if (!Number.isFinite(least)) return names.map((model) => ({ model, weight: 1 / names.length }));
-  const raw = known.map(({ model, loss }) => ({ model, weight: (least / loss) ** ensembleSharpness }));
+/** What competitors are measured against: seasonal-naive-day, or naive before there are two days. */
+function baselineOf(losses: readonly Standing[]): Standing | undefined {
+  return losses.find(({ model }) => model === 'seasonal-naive-day') ?? losses.find(({ model }) => model === 'naive');
+}
+
+function usualAgainst(model: string, baseline: Standing): number {
+  return (experience[model] ?? 1) / (experience[baseline.model] ?? 1);
+}
+
+/** A loss relative to the baseline, drawn towards experience by as much as evidence is short. */
+function drawn(model: string, loss: number, baseline: Standing, evidenceDays: number): number {
+  const usual = usualAgainst(model, baseline) * experienceDays;
+  return ((loss / baseline.loss) * evidenceDays + usual) / (evidenceDays + experienceDays);
+}
+
+function ensembleMembers(
+  losses: readonly Standing[],
+  evidenceDays: number,
+  names: readonly string[],
+): { model: string; weight: number }[] {
+  const baseline = baselineOf(losses);
+  const known = names.flatMap((model) => {
+    const standing = losses.find((each) => each.model === model);
+    if (baseline === undefined || standing === undefined) return losses.length === 0 ? [{ model, relative: 1 }] : [];
+    if (standing.days < leastJudgedDays && losses.some(({ days }) => days >= leastJudgedDays)) return [];
+    return [{ model, relative: drawn(model, standing.loss, baseline, evidenceDays) }];
+  });
+  const least = Math.min(...known.map(({ relative }) => relative));
+  const raw = known.map(({ model, relative }) => ({ model, weight: (least / relative) ** ensembleSharpness }));
   const total = raw.reduce((sum, { weight }) => sum + weight, 0);
   return raw.map(({ model, weight }) => ({ model, weight: weight / total })).filter(({ weight }) => weight > 0.02);
 }
@@ -210,13 +268,13 @@ function average(members: readonly { weight: number; forecast: QuantileForecast 
 function choose(
   fitted: readonly string[],
   losses: readonly Standing[],
+  evidenceDays: number,
   current: string | undefined,
   unfit: readonly string[],
   days: number,
 ): Selection {
   const usable = losses.filter(({ model }) => model === 'ensemble' || fitted.includes(model));
-  const baseline =
-    usable.find(({ model }) => model === 'seasonal-naive-day') ?? usable.find(({ model }) => model === 'naive');
+  const baseline = baselineOf(usable);
   if (baseline === undefined || usable.length < 2) {
     const chosen = ['umbra', 'seasonal-naive-day', 'naive'].find((name) => fitted.includes(name)) ?? fitted[0]!;
     const text = `${chosen}: ${days.toFixed(1)} days of history; ${unfit[0] ?? 'no comparison yet'}`;
@@ -225,14 +283,23 @@ function choose(
   const standings = usable
     .map(({ model, loss }) => ({ model, relative: loss / baseline.loss }))
     .sort((left, right) => left.relative - right.relative);
-  const best = standings[0]!;
-  const now = standings.find(({ model }) => model === current);
+  const judged = usable
+    .filter(({ days: own }, _, all) => own >= leastJudgedDays || all.every((each) => each.days < leastJudgedDays))
+    .map(({ model, loss }) => ({ model, relative: drawn(model, loss, baseline, evidenceDays) }))
+    .sort((left, right) => left.relative - right.relative);
+  const best = judged[0]!;
+  const now = judged.find(({ model }) => model === current);
   const stays = now !== undefined && best.relative > now.relative * (1 - switchMargin) && now.relative <= 1;
-  const { model: chosen, relative } = stays ? now : best;
+  const { model: chosen } = stays ? now : best;
+  const measured = standings.find(({ model }) => model === chosen)!.relative;
   const numbers = standings.map((standing) => `${standing.model} ${standing.relative.toFixed(2)}`).join(', ');
+  const doubt =
+    standings[0]!.model === chosen || stays
+      ? ''
+      : `; ${evidenceDays.toFixed(0)} days do not outweigh what is known of other demand`;
   const reason: Reason = {
     code: chosen === baseline.model ? 'baseline-unbeaten' : stays ? 'model-kept' : 'model-chosen',
-    text: `${chosen}: loss ${relative.toFixed(2)} of ${baseline.model} on this demand (${numbers})`,
+    text: `${chosen}: loss ${measured.toFixed(2)} of ${baseline.model} on this demand (${numbers})${doubt}`,
     facts: Object.fromEntries(standings.map((standing) => [standing.model, Number(standing.relative.toFixed(4))])),
   };
   return current !== undefined && current !== chosen

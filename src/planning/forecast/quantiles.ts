@@ -9,7 +9,9 @@ export function quantileOfSorted(sorted: ArrayLike<number>, level: number): numb
 
 /** Finite values only, ascending. */
 export function sortedFinite(values: Iterable<number>): Float64Array {
-  return Float64Array.from([...values].filter((value) => Number.isFinite(value))).sort();
+  const finite: number[] = [];
+  for (const value of values) if (Number.isFinite(value)) finite.push(value);
+  return Float64Array.from(finite).sort();
 }
 
 /**

@@ -68,6 +68,18 @@ function profileSlots(perDay: number): number {
   return Math.min(perDay, 72);
 }
 
+/** A pool of so many days has seen most of what errors can be. */
+const learningDays = 7;
+
+/**
+ * Errors of one day resemble each other, so that a quantile of a few days' errors is too narrow: the level that is read off
+ * moves outwards, from 0.9 to 0.94 with six days, 0.905 with three weeks.
+ */
+function levelAfter(level: number, days: number): number {
+  const seen = 1 - Math.exp(-days / learningDays);
+  return level > 0.5 ? 1 - (1 - level) * seen : level < 0.5 ? level * seen : level;
+}
+
 /** Learns weights, error scale and quantiles of one node from its pool of honest errors. @param newest steps since the epoch of the newest known point */
 export function fitCombination(pool: PoolNode, perDay: number, first: number, newest: number): Combination {
   const count = pool.at.length;
@@ -133,7 +145,10 @@ export function fitCombination(pool: PoolNode, perDay: number, first: number, ne
   const order = Uint32Array.from({ length: count }, (_, index) => index).sort(
     (left, right) => ratios[left]! - ratios[right]!,
   );
-  const levels = quantileLevels.map((level) => (level === 0.99 ? Math.min(0.9985, 0.99 + 1 / count) : level));
+  const days = count > 1 ? (pool.at[count - 1]! - pool.at[0]!) / perDay : 0;
+  const levels = quantileLevels.map((level) =>
+    level === 0.99 ? Math.min(0.9985, 0.99 + 1 / count) : levelAfter(level, days),
+  );
   const quantiles = weightedQuantiles(ratios, ages, order, levels).map((value, index) =>
     quantileLevels[index] === 0.5 ? value / 2 : value,
   );

@@ -1,7 +1,7 @@
 import { quantileLevels } from '../model.ts';
 import { lagCount } from './lags.ts';
 import type { LagShape } from './lags.ts';
-import { memberNames } from './members.ts';
+import { correctedMembers } from './members.ts';
 import { boostedAt } from './trees.ts';
 import type { Boosted } from './trees.ts';
 
@@ -33,14 +33,14 @@ const mostLags = 15;
 /** Every lag, member and quantile as (c - f) / reference, clipped; the error scale, volatility, step and time of day. */
 export function correctionFeatures(
   input: CorrectionInput,
-  out: Float64Array = new Float64Array(mostLags + memberNames.length + 8),
+  out: Float64Array = new Float64Array(mostLags + correctedMembers + 8),
 ): Float64Array {
   const { row, shape, members, forecast, reference, quantiles } = input;
   out.fill(0);
   const lags = lagCount(shape);
   for (let column = 0; column < lags; column += 1) out[column] = clipped((row[column]! - forecast) / reference);
   let at = mostLags;
-  for (let member = 0; member < memberNames.length; member += 1)
+  for (let member = 0; member < correctedMembers; member += 1)
     out[at++] = clipped((members[member]! - forecast) / reference);
   out[at++] = clipped((quantiles[1]! - forecast) / reference);
   out[at++] = clipped((quantiles[2]! - forecast) / reference);

@@ -17,11 +17,15 @@ import type { Boosted } from './trees.ts';
 /**
  * The members in the order in which their forecasts are given. A: ridge on the root scale; B: A with boosted residuals;
  * C: ridge on the log scale; D: ridge on plain demand; E: fast ridge; F: boosting alone; G: median of the same time on
- * the last days; H: the same time yesterday. G and H matter while history is too short for the others.
+ * the last days; H: the same time yesterday; I: the newest value. G to I matter while history is too short for the others, and
+ * where demand has no pattern.
  */
-export const memberNames = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H'] as const;
+export const memberNames = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I'] as const;
 
-/** How many of them speak of how uncertain the step is: G and H would only add their own noise. */
+/** The correction was trained on these. */
+export const correctedMembers = 8;
+
+/** How many of them speak of how uncertain the step is: the plain ones would only add their own noise. */
 export const fittedMembers = 6;
 
 /** Forecasts are capped on the member's own scale, `high` above and `low` below. */
@@ -286,6 +290,7 @@ export function forecastMembers(
   out[5] = clip(alone, members.capRoot, nowRoot);
   out[6] = medianOfDays(scales.root, shape, t, h);
   out[7] = row[yesterdayColumn]!;
+  out[8] = nowRoot;
 }
 
 /** Median over the last seven days (as far as known) of the smoothed value at the target's time of day. */

@@ -120,7 +120,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
           qps: kept.qps.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(7)) : null)),
         },
       };
-      return { model: 'umbra', version: 2, fittedAt: endOf(history), body };
+      return { model: 'umbra', version: 3, fittedAt: endOf(history), body };
     },
 
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
@@ -261,7 +261,7 @@ function carriedFrom(
   history: DemandSeries,
   nodes: readonly number[],
 ): { body: Body; at: number } | undefined {
-  if (previous?.model !== 'umbra' || previous.version !== 2) return undefined;
+  if (previous?.model !== 'umbra' || previous.version !== 3) return undefined;
   const body = previous.body as Body;
   const at = Math.round((previous.fittedAt - history.start) / history.stepMs);
   const perDay = stepsPerDay(history.stepMs);

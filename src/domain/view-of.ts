@@ -54,7 +54,7 @@ export function sentenceOf(state: HostedVmState, now: EpochMs): string {
     case 'adopting':
       return state.trouble === null ? 'The primary is being adopted.' : `Adopting waits: ${state.trouble.text}.`;
     case 'guarded':
-      return `${capital(serving)} serves. ${standbySentence(state)}`;
+      return `${capital(serving)} ${state.serving.length === 1 ? 'serves' : 'serve'}. ${standbySentence(state)}`;
     case 'failing-over': {
       const to = phase.to.map((id) => nameOf(instanceOf(state, id))).join(' and ');
       return `Moving to ${to}: ${phase.cause.text}.`;
@@ -63,7 +63,7 @@ export function sentenceOf(state: HostedVmState, now: EpochMs): string {
       const former = state.instances.find(({ id }) => id === phase.former);
       const left = formatDuration(Math.max(0, phase.endsAt - now));
       const was = former === undefined ? 'the former primary' : nameOf(former);
-      return `${capital(serving)} serves instead of ${was}; probation ends in ${left}.`;
+      return `${capital(serving)} ${state.serving.length === 1 ? 'serves' : 'serve'} instead of ${was}; probation ends in ${left}.`;
     }
     case 'promoting':
       return `${capital(nameOf(instanceOf(state, phase.to)))} is being promoted.`;
@@ -78,12 +78,13 @@ function standbySentence(state: HostedVmState): string {
   if (state.generation === null && state.spec.policy.mode === 'observe') return 'Only observed: nothing is written.';
   const ready = standbys(state);
   const warm = ready.filter((instance) => instance.state.kind === 'warm');
-  if (warm.length > 0) return `${warm.map(nameOf).join(' and ')} ${warm.length === 1 ? 'stands' : 'stand'} ready.`;
+  if (warm.length > 0)
+    return `${capital(warm.map(nameOf).join(' and '))} ${warm.length === 1 ? 'stands' : 'stand'} ready.`;
   const lost = ready.filter(isLost);
   if (lost.length > 0)
-    return `${lost.map(nameOf).join(' and ')} ${lost.length === 1 ? 'is' : 'are'} lost and brought back or replaced.`;
+    return `${capital(lost.map(nameOf).join(' and '))} ${lost.length === 1 ? 'is' : 'are'} lost and brought back or replaced.`;
   if (ready.length > 0)
-    return `${ready.map(nameOf).join(' and ')} ${ready.length === 1 ? 'is' : 'are'} being made ready.`;
+    return `${capital(ready.map(nameOf).join(' and '))} ${ready.length === 1 ? 'is' : 'are'} being made ready.`;
   const why = state.evaluation?.plan.reasons[0]?.text;
   return why === undefined ? 'No shadow stands ready.' : `No shadow stands ready: ${why}.`;
 }

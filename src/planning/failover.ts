@@ -64,7 +64,10 @@ function decideFailed(situation: Situation): FailoverDecision {
       : planTraffic(ready, needed, staying);
   const to = plan.serving.map(({ id }) => id);
   if (to.length === 0) {
-    const text = `${what}, and no shadow is ready`;
+    const text =
+      spec.storageClass === 'pinned'
+        ? `${what}; it is pinned: no shadow is kept, and only a human decides`
+        : `${what}, and no shadow is ready`;
     return { kind: 'ask', to: [], lookAgainInMs: nothingReadyMs, reason: { code: 'no-shadow', text } };
   }
   const carried =

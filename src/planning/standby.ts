@@ -62,16 +62,17 @@ export function planStandby(observation: StandbyObservation, policy: Policy, now
     if (policy.minShadows === 0) return { wanted: [], reasons };
   }
   const toCarryQps = sizeToCarry(observation, need, now);
-  const reason: Reason =
-    need !== undefined && need.kind !== 'later'
-      ? need.reason
-      : {
-          code: 'min-shadows',
-          text: `policy keeps ${policy.minShadows} ready`,
-          facts: { minShadows: policy.minShadows },
-        };
   const choice = chooseTiers(toCarryQps, observation, policy.tiers, Math.min(most, Math.max(policy.minShadows, most)));
   const count = Math.max(choice.count, policy.minShadows);
+  const byPolicy: Reason = {
+    code: 'min-shadows',
+    text: `policy keeps ${policy.minShadows} ready`,
+    facts: { minShadows: policy.minShadows },
+  };
+  // What only keeps shadows explains none that the policy wants anyway.
+  const pressed = need?.kind === 'now' || (need?.kind === 'keep' && choice.count > policy.minShadows);
+  const reason = pressed ? need.reason : byPolicy;
+  if (need?.kind === 'keep') reasons.push(need.reason);
   const granted = Math.min(count, most);
   if (granted < count) {
     reasons.push({

@@ -41,8 +41,17 @@ export function withSeen(state: HostedVmState, requestId: string): HostedVmState
 
 /** Sets what stands in the way; says it once in the timeline, not at every attempt. */
 export function withTrouble(state: HostedVmState, at: EpochMs, kind: string, trouble: Reason): HostedVmState {
-  if (state.trouble?.code === trouble.code && state.trouble.text === trouble.text) return state;
+  if (state.trouble !== null && isSameNews(state.trouble, trouble)) return { ...state, trouble };
   return withEvent({ ...state, trouble }, at, kind, 'workflow', trouble, trouble.facts);
+}
+
+/** The same sentence with other numbers: the trouble lasts, nothing new has happened. */
+function isSameNews(before: Reason, after: Reason): boolean {
+  return before.code === after.code && withoutNumbers(before.text) === withoutNumbers(after.text);
+}
+
+function withoutNumbers(text: string): string {
+  return text.replaceAll(/(\d+(\.\d+)?(ms|[smhd])?)+/g, '#');
 }
 
 export function withoutTrouble(state: HostedVmState): HostedVmState {

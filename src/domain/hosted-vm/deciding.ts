@@ -1,5 +1,5 @@
 import type { Actor } from '../event.ts';
-import type { HostedVmState, Move, Phase } from '../hosted-vm.ts';
+import type { HostedVmState, Move, Phase, Proposal } from '../hosted-vm.ts';
 import type { InstanceId } from '../instance.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
@@ -8,7 +8,7 @@ import { withEvent, withoutTrouble, withTrouble } from './chronicle.ts';
 import type { FailoverDecision, LookAgainResult } from './decision.ts';
 import type { ServingTrouble } from './evidence.ts';
 import { isExplained } from './evidence.ts';
-import { instanceOf, primaryOf } from './instances.ts';
+import { primaryOf } from './instances.ts';
 
 /** Shown while an observing hosted VM would have moved: looked at again this much later. */
 const observedAgainMs = 60_000;
@@ -53,7 +53,7 @@ export function withDecision(
   }
   if (decision.kind === 'ask') {
     const asking = { ...state, lookAgainAt: now + decision.lookAgainInMs };
-    if (state.spec.policy.mode === 'observe') return withTrouble(asking, now, 'failover-held', decision.reason);
+    if (state.spec.policy.mode === 'observe') return wouldHave(asking, decision, now);
     return askHuman(asking, decision.reason, decision.to, now);
   }
   const { mode } = state.spec.policy;
@@ -129,12 +129,9 @@ export function beginMove(state: HostedVmState, order: MoveOrder, now: EpochMs):
 export function askHuman(state: HostedVmState, reason: Reason, to: readonly InstanceId[], now: EpochMs): HostedVmState {
   const backTo = state.phase.kind === 'needs-human' ? (state.phase.backTo ?? guardedSince(now)) : settled(state.phase);
   const action = to.some((id) => state.serving.includes(id)) ? 'share' : 'failover';
-  const known = state.phase.kind === 'needs-human' ? state.phase.proposal : undefined;
-  const same = known?.action === action && known.to.join() === to.join();
-  if (state.phase.kind === 'needs-human' && state.phase.reason.code === reason.code && (same || to.length === 0)) {
-    // Asked already: the numbers may have moved, the question has not.
-    return state;
-  }
+  const known = state.phase.kind === 'needs-human' ? state.phase : undefined;
+  // Asked already: numbers and evidence may have moved, the question has not.
+  if (to.length > 0 ? isSame(known?.proposal, action, to) : known?.reason.code === reason.code) return state;
   const proposal =
     to.length === 0 ? undefined : ({ id: `${state.spec.id}#${state.eventCount}`, action, to, reason } as const);
   const phase: Phase = {
@@ -150,13 +147,22 @@ export function askHuman(state: HostedVmState, reason: Reason, to: readonly Inst
   });
 }
 
-function wouldHave(state: HostedVmState, decision: FailoverDecision & { kind: 'move' }, now: EpochMs): HostedVmState {
-  const names = decision.to.map((id) => instanceOf(state, id).id).join(' and ');
-  const reason: Reason = { code: 'would-fail-over', text: `would have moved to ${names}: ${decision.reason.text}` };
+function isSame(known: Proposal | undefined, action: Proposal['action'], to: readonly InstanceId[]): boolean {
+  return known?.action === action && known.to.join() === to.join();
+}
+
+/** Observing keeps no shadows: without one to name it says what it would have looked for. */
+function wouldHave(
+  state: HostedVmState,
+  { to, reason: why }: Pick<FailoverDecision & { kind: 'move' | 'ask' }, 'to' | 'reason'>,
+  now: EpochMs,
+): HostedVmState {
+  const where = to.length === 0 ? 'a shadow; none is kept while only observing' : to.join(' and ');
+  const reason: Reason = { code: 'would-fail-over', text: `would have moved to ${where}: ${why.text}` };
   const held = { ...state, wouldHave: reason, lookAgainAt: now + observedAgainMs };
-  return state.wouldHave?.code === reason.code && state.wouldHave.text.startsWith(`would have moved to ${names}`)
+  return state.wouldHave?.text.startsWith(`would have moved to ${where}`) === true
     ? held
-    : withEvent(held, now, 'would-have', 'workflow', reason, { to: decision.to.join(' ') });
+    : withEvent(held, now, 'would-have', 'workflow', reason, { to: to.join(' ') });
 }
 
 /** A phase one can go back to. */

@@ -33,6 +33,8 @@ export function withAnswersChanged(
     detectedAt: null,
     lookAgainAt: 0,
     drainedAt: drainedAfter(state.spec.ttlSeconds, now),
+    // The plan was made for what served before.
+    nextEvaluationAt: now,
   };
   for (const id of to) next = withInstanceState(next, id, { kind: 'serving', since: now });
   for (const id of move.from) {

@@ -3,11 +3,12 @@ import type { Verdict } from '../health.ts';
 import type { HostedVmState, Move, Phase } from '../hosted-vm.ts';
 import type { Instance, InstanceId } from '../instance.ts';
 import type { EpochMs } from '../time.ts';
-import { hourMs, minuteMs } from '../time.ts';
+import { hourMs, minuteMs, secondMs } from '../time.ts';
 import type { ServingTrouble } from './evidence.ts';
 import { returned, servingTrouble, verdictFor } from './evidence.ts';
 import type { MoveOrder } from './deciding.ts';
 import { shadowToLose } from './losing.ts';
+import { instanceOf } from './instances.ts';
 import { narrowingOf } from './narrowing.ts';
 import { standbyDueAt } from './standby.ts';
 import { wishesToTell } from './wishes.ts';
@@ -94,13 +95,22 @@ function findings(state: HostedVmState, now: EpochMs): Step | undefined {
   return state.detectedAt !== null && well ? { kind: 'recovered' } : undefined;
 }
 
+/** What was said of an instance before it was woken to serve is of yesterday; monitors say otherwise within this, or it is true. */
+const yesterdayMs = 10 * secondMs;
+
 /**
  * A failure is looked at as soon as it is found. An overload only once the last change of the answers has reached the
  * resolvers: until then nobody knows whether it has helped.
  */
-function lookDueAt(state: HostedVmState, { finding }: ServingTrouble): EpochMs {
+function lookDueAt(state: HostedVmState, { finding, instances }: ServingTrouble): EpochMs {
   if (finding === 'overloaded') return Math.max(state.lookAgainAt, state.drainedAt);
-  return state.detectedAt === null ? 0 : state.lookAgainAt;
+  if (state.detectedAt !== null) return state.lookAgainAt;
+  const fresh = state.reports.some(
+    ({ instance, to, observedAtMs }) =>
+      instances.includes(instance) && to === 'failed' && observedAtMs >= instanceOf(state, instance).state.since,
+  );
+  const since = Math.max(...instances.map((id) => instanceOf(state, id).state.since));
+  return fresh ? 0 : since + yesterdayMs;
 }
 
 function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step | undefined {

@@ -14,7 +14,7 @@ export const allowedIn: Readonly<Record<Command, readonly Phase['kind'][]>> = {
   approve: ['needs-human'],
   promote: ['probation'],
   extendProbation: ['probation'],
-  pause: ['adopting', 'guarded', 'probation', 'needs-human'],
+  pause: ['adopting', 'guarded', 'failing-over', 'probation', 'promoting', 'needs-human'],
   resume: ['adopting', 'guarded', 'failing-over', 'probation', 'promoting', 'needs-human'],
   retire: ['adopting', 'guarded', 'needs-human'],
 };

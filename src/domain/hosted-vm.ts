@@ -21,16 +21,14 @@ export type Phase =
       readonly cause: Reason;
       readonly move?: Move;
     }
+  | Probation
   | {
-      readonly kind: 'probation';
+      readonly kind: 'promoting';
       readonly since: EpochMs;
-      /** An absolute deadline: extending it is just another message. */
-      readonly endsAt: EpochMs;
-      /** The primary that failed or was overloaded. */
-      readonly former: InstanceId;
-      readonly cause: Reason;
+      readonly to: InstanceId;
+      /** The probation it has passed, and goes back to when the promotion does not succeed. */
+      readonly passed: Probation;
     }
-  | { readonly kind: 'promoting'; readonly since: EpochMs; readonly to: InstanceId }
   | {
       readonly kind: 'needs-human';
       readonly since: EpochMs;
@@ -40,6 +38,17 @@ export type Phase =
       readonly backTo?: Phase;
     }
   | { readonly kind: 'retired'; readonly since: EpochMs };
+
+/** A shadow serves, and must serve well until it is promoted. */
+export type Probation = {
+  readonly kind: 'probation';
+  readonly since: EpochMs;
+  /** An absolute deadline: extending it is just another message. */
+  readonly endsAt: EpochMs;
+  /** The primary that failed or was overloaded. */
+  readonly former: InstanceId;
+  readonly cause: Reason;
+};
 
 /** A change of the serving set that has been decided and is being carried out. */
 export type Move = {
@@ -130,4 +139,6 @@ export type HostedVmState = {
   readonly provisionFailuresAt: readonly EpochMs[];
   /** Next comparison of the state with Proxmox and DNS. */
   readonly nextReconcileAt: EpochMs;
+  /** The answers have to be written again for the same serving set, not before this instant; null when they stand. */
+  readonly answersDueAt: EpochMs | null;
 };

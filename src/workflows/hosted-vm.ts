@@ -4,12 +4,12 @@ import { withSeen } from '../domain/hosted-vm/chronicle.ts';
 import { withCommand } from '../domain/hosted-vm/commanding.ts';
 import { beginMove, withDecision, withDetection, withRecovery } from '../domain/hosted-vm/deciding.ts';
 import type { ServingTrouble } from '../domain/hosted-vm/evidence.ts';
-import { isExplained, withReports } from '../domain/hosted-vm/evidence.ts';
+import { isExplained, servingTrouble, withReports } from '../domain/hosted-vm/evidence.ts';
 import { candidates, instanceOf, nameOf } from '../domain/hosted-vm/instances.ts';
 import { withShadowLost } from '../domain/hosted-vm/losing.ts';
 import type { HostedVmInput } from '../domain/hosted-vm/messages.ts';
-import type { Step } from '../domain/hosted-vm/next-step.ts';
-import { isQuiet, nextStep } from '../domain/hosted-vm/next-step.ts';
+import type { SideWork, Step } from '../domain/hosted-vm/next-step.ts';
+import { isFence, isQuiet, nextStep, sideWork } from '../domain/hosted-vm/next-step.ts';
 import {
   whyNotPromote,
   withProbationExtended,
@@ -18,21 +18,22 @@ import {
 } from '../domain/hosted-vm/probation.ts';
 import { withStandby } from '../domain/hosted-vm/standby.ts';
 import type { AskedCommand } from '../domain/commands.ts';
-import type { Phase } from '../domain/hosted-vm.ts';
+import type { Phase, Probation } from '../domain/hosted-vm.ts';
 import { assertNever } from '../domain/reason.ts';
 import { secondMs } from '../domain/time.ts';
 import { askTokens } from './hosted-vm/cluster.ts';
 import { listen } from './hosted-vm/listen.ts';
-import { carryOut, fenceBeside, restoreAnswers } from './hosted-vm/move.ts';
+import { callOffFences, carryOut, fenceBeside, restoreAnswers } from './hosted-vm/move.ts';
 import type { Story } from './hosted-vm/story.ts';
-import { become, beginStory, publish } from './hosted-vm/story.ts';
+import { become, beginStory, callOff, publish } from './hosted-vm/story.ts';
 import { tellInstances } from './hosted-vm/tell.ts';
 import { evaluateBeside, projectBeside, reconcileBeside } from './hosted-vm/upkeep.ts';
 import { briefly, urgently } from './proxies.ts';
 import { reasonOf } from './trouble.ts';
 
-/** A history this long is ended even when something is going on; the hard limit is 51,200 events. */
+/** A history this long or large is ended even when something is going on; the hard limits are 51,200 events and 50 MB. */
 const longestHistory = 30_000;
+const largestHistory = 30_000_000;
 
 /**
  * A hosted VM as long as it exists: adopted, guarded by shadows, moved when it fails or saturates, on probation,
@@ -46,16 +47,15 @@ export async function hostedVm(input: HostedVmInput): Promise<void> {
     story.moved = false;
     become(story, withReports(story.state));
     publish(story);
-    projectBeside(story);
     if (mayContinue(story, input)) {
       await condition(allHandlersFinished);
       return continueAsNew<typeof hostedVm>({ ...input, state: story.state });
     }
-    if (story.answersDue && isQuiet(story.state) && story.state.paused === null) {
-      await restoreAnswers(story);
-      continue;
-    }
-    const step = nextStep(story.state, Date.now(), story.busy);
+    const ending = isDue(input) && isQuiet(story.state);
+    // A store that is away would hold it up for as long as it is away; what was not written is carried on.
+    if (ending) await callOff(story, sideWork.project);
+    else projectBeside(story);
+    const step = nextStep(story.state, Date.now(), ending ? withUpkeepHeld(story.busy) : new Set(story.busy.keys()));
     if (step.kind === 'end') return;
     await take(story, step);
   }
@@ -72,6 +72,8 @@ async function take(story: Story, step: Exclude<Step, { kind: 'end' }>): Promise
       return carryOut(story, step.phase, step.move);
     case 'look-again':
       return lookAgain(story, step.trouble);
+    case 'restore-answers':
+      return restoreAnswers(story);
     case 'recovered':
       become(story, withRecovery(story.state, Date.now()));
       return;
@@ -129,8 +131,9 @@ async function adopt(story: Story): Promise<void> {
 }
 
 function obey(story: Story, order: AskedCommand): void {
-  const rest = { ...story.state, asked: story.state.asked.slice(1) };
+  const rest = { ...story.state, asked: story.state.asked.filter((other) => other !== order) };
   become(story, withCommand(withSeen(rest, order.with.requestId), order, Date.now()));
+  if (story.state.paused !== null) callOffFences(story);
 }
 
 /** The quorum says failed or overloaded: look again with our own eyes, then decide. */
@@ -163,7 +166,7 @@ async function lookAgain(story: Story, trouble: ServingTrouble): Promise<void> {
 }
 
 /** Probation is over: look again before anything that cannot be undone. */
-async function lookBeforePromotion(story: Story, phase: Phase & { kind: 'probation' }): Promise<void> {
+async function lookBeforePromotion(story: Story, phase: Probation): Promise<void> {
   const { spec, serving, generation, instances } = story.state;
   const former = instances.find(({ id }) => id === phase.former) ?? null;
   try {
@@ -182,7 +185,7 @@ async function lookBeforePromotion(story: Story, phase: Phase & { kind: 'probati
     become(
       story,
       reason === undefined
-        ? withPromotionBegun(story.state, now)
+        ? withPromotionBegun(story.state, current, now)
         : withProbationExtended(story.state, current, reason, now),
     );
   } catch (error) {
@@ -191,17 +194,22 @@ async function lookBeforePromotion(story: Story, phase: Phase & { kind: 'probati
   }
 }
 
-async function promote(story: Story, { to }: Phase & { kind: 'promoting' }): Promise<void> {
+/** When it cannot be done now, probation goes on: what serves may have failed meanwhile, and nobody would look at it here. */
+async function promote(story: Story, { to, passed }: Phase & { kind: 'promoting' }): Promise<void> {
   const instance = instanceOf(story.state, to);
   const { id: hostedVmId } = story.state.spec;
+  if (servingTrouble(story.state)?.finding === 'failed') {
+    const reason = { code: 'was-unhealthy', text: `${nameOf(instance)} was found failed as it was to be promoted` };
+    become(story, withProbationExtended(story.state, passed, reason, Date.now()));
+    return;
+  }
   try {
     const mark = { hostedVmId, instance, role: 'primary', protect: true } as const;
     await briefly(`promote ${nameOf(instance)}: marker and protection`).ensureMarked(mark);
     become(story, withPromoted(story.state, to, Date.now()));
   } catch (error) {
     const reason = reasonOf(error, `marking ${nameOf(instance)} as primary`);
-    become(story, { ...story.state, trouble: reason });
-    await condition(() => story.state.asked.length > 0, 10 * secondMs);
+    become(story, withProbationExtended(story.state, passed, reason, Date.now()));
   }
 }
 
@@ -224,9 +232,20 @@ async function waitUntil(story: Story, until: number, why: string): Promise<void
   await condition(news, Math.max(1, until - Date.now()), { summary: `waits for ${why}` });
 }
 
-function mayContinue(story: Story, { continueAfterEvents = Infinity }: HostedVmInput): boolean {
+/** Quiet and with nothing under way; at last even in the middle of something, because the next run takes it up again. */
+function mayContinue(story: Story, input: HostedVmInput): boolean {
+  const { historyLength, historySize } = workflowInfo();
+  const { longest = longestHistory } = input;
+  if (historyLength > longest || historySize > largestHistory) return [...story.busy.keys()].every(isFence);
+  return isDue(input) && story.busy.size === 0 && isQuiet(story.state);
+}
+
+function isDue({ continueAfterEvents = Infinity }: HostedVmInput): boolean {
   const { continueAsNewSuggested, historyLength } = workflowInfo();
-  if (historyLength > longestHistory) return story.busy.size === 0;
-  if (!continueAsNewSuggested && historyLength < continueAfterEvents) return false;
-  return story.busy.size === 0 && !story.answersDue && isQuiet(story.state);
+  return continueAsNewSuggested || historyLength >= continueAfterEvents;
+}
+
+/** Before continuing as new nothing is begun that the next run can do as well: else something would always be under way. */
+function withUpkeepHeld(busy: Story['busy']): ReadonlySet<SideWork> {
+  return new Set([...busy.keys(), sideWork.evaluate, sideWork.reconcile]);
 }

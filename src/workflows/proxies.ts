@@ -24,8 +24,8 @@ export function urgently(summary: string): Pick<Activities['failover'], 'lookAga
   });
 }
 
-/** Proof of a fence, or a guest that wakes: may take as long as a node needs to be declared dead. */
-export function surely(summary: string): Pick<Activities['failover'], 'ensureFenced' | 'ensureAwake'> {
+/** Proof of a fence: may take as long as a node needs to be declared dead. One that is called off has ended. */
+export function surely(summary: string): Pick<Activities['failover'], 'ensureFenced'> {
   return proxyActivities<Activities['failover']>({
     taskQueue: taskQueues.failover,
     summary,
@@ -33,7 +33,21 @@ export function surely(summary: string): Pick<Activities['failover'], 'ensureFen
     startToCloseTimeout: '3 minutes',
     scheduleToCloseTimeout: '10 minutes',
     heartbeatTimeout: '10 seconds',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '15 seconds' },
+  });
+}
+
+/** A shadow that is needed now: one that does not wake in time gives way to the next. A resume takes a moment, a boot two minutes. */
+export function waking(summary: string, boots: boolean): Pick<Activities['failover'], 'ensureAwake'> {
+  return proxyActivities<Activities['failover']>({
+    taskQueue: taskQueues.failover,
+    summary,
+    priority: { priorityKey: 1 },
+    startToCloseTimeout: boots ? '150 seconds' : '30 seconds',
+    scheduleToCloseTimeout: boots ? '160 seconds' : '30 seconds',
+    heartbeatTimeout: '10 seconds',
+    retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
   });
 }
 
@@ -58,6 +72,7 @@ export function patiently(summary: string): Activities['provisioning'] {
     startToCloseTimeout: '20 minutes',
     scheduleToCloseTimeout: '1 hour',
     heartbeatTimeout: '15 seconds',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute', maximumAttempts: 10 },
   });
 }

@@ -5,7 +5,7 @@ import { assertNever } from '../domain/reason.ts';
 import { minuteMs } from '../domain/time.ts';
 import { patiently } from './proxies.ts';
 import type { Life } from './shadow-vm/life.ts';
-import { beginLife, enter, listenAs, show, tellCluster } from './shadow-vm/life.ts';
+import { asWished, beginLife, enter, listenAs, show, tellCluster } from './shadow-vm/life.ts';
 import { mark, provision } from './shadow-vm/provision.ts';
 import { reasonOf } from './trouble.ts';
 
@@ -40,6 +40,7 @@ export async function shadowVm(input: ShadowVmInput): Promise<void> {
 }
 
 async function reach(life: Life, goal: InstanceGoal): Promise<void> {
+  life.pursued = life.wish.goal;
   try {
     await makeItSo(life, goal);
     life.trouble = null;
@@ -58,14 +59,20 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
     case 'warm':
       return keepWarm(life, goal);
     case 'serving':
-      await mark(life, goal.role, true);
+      // It may have been on its way to a pause when traffic came; the fence of another class is not undone here.
+      if (instance.n > 0 && life.input.spec.storageClass === 'stateless') {
+        const name = `VM ${instance.vmid ?? '-'}`;
+        await asWished(life, () => patiently(`${name} serves: it runs`).ensureRunning(instance));
+      }
+      await asWished(life, () => mark(life, goal.role, true));
       return enter(life, { kind: 'serving', since: now }, { role: goal.role });
     case 'fenced':
       return enter(life, { kind: 'fenced', since: now, proof: goal.proof });
     case 'retired':
       if (instance.vmid !== undefined) {
         const { hostedVmId } = life.input;
-        await patiently(`retire VM ${instance.vmid}: stop, keep the disk`).ensureRetired({ hostedVmId, instance, now });
+        const name = `retire VM ${instance.vmid}: stop, keep the disk`;
+        await asWished(life, () => patiently(name).ensureRetired({ hostedVmId, instance, now }));
       }
       return enter(
         life,
@@ -82,19 +89,23 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
 }
 
 async function keepWarm(life: Life, { warmth, again }: InstanceGoal & { kind: 'warm' }): Promise<void> {
-  const { instance, input } = life;
+  const { instance } = life;
   if (instance.state.kind === 'provisioning') return provision(life, warmth);
   if (instance.state.kind === 'failed') return;
-  if (instance.state.kind === 'serving') await mark(life, 'shadow', false);
+  if (instance.state.kind === 'serving') await asWished(life, () => mark(life, 'shadow', false));
   const name = `VM ${instance.vmid ?? '-'}`;
-  await patiently(`keep ${name} ${warmth}`).ensureWarmth({ instance, warmth });
-  // It was lost: that Proxmox runs it does not mean that it answers. The hosted VM's patience ends before ours does.
-  if (again !== undefined && warmth === 'hot') {
-    const order = { spec: input.spec, instance, withinMs: patienceMs };
-    const answers = await patiently(`wait until ${name} answers again`).awaitHealthy(order);
-    if (!answers) throw ApplicationFailure.nonRetryable(`${name} runs and does not answer`, 'no-answer');
-  }
+  if (again !== undefined && warmth !== 'stopped') await bringBack(life, name);
+  await asWished(life, () => patiently(`keep ${name} ${warmth}`).ensureWarmth({ instance, warmth }));
   await enter(life, { kind: 'warm', since: Date.now(), warmth }, { role: 'shadow' });
+}
+
+/** It was lost: that Proxmox runs it does not mean that it answers. The hosted VM's patience ends before ours does. */
+async function bringBack(life: Life, name: string): Promise<void> {
+  const { instance, input } = life;
+  await asWished(life, () => patiently(`start ${name} again`).ensureRunning(instance));
+  const order = { spec: input.spec, instance, withinMs: patienceMs };
+  const answers = await asWished(life, () => patiently(`wait until ${name} answers again`).awaitHealthy(order));
+  if (!answers) throw ApplicationFailure.nonRetryable(`${name} runs and does not answer`, 'no-answer');
 }
 
 /** @returns true when there is nothing left to do for ever */
@@ -116,8 +127,9 @@ async function remove(life: Life): Promise<void> {
   const { hostedVmId } = input;
   if (instance.vmid !== undefined && instance.owned) {
     const name = `VM ${instance.vmid}`;
-    await patiently(`stop ${name} before it is deleted`).ensureRetired({ hostedVmId, instance, now: Date.now() });
-    await patiently(`delete ${name}`).ensureDeleted({ hostedVmId, instance });
+    const retire = { hostedVmId, instance, now: Date.now() };
+    await asWished(life, () => patiently(`stop ${name} before it is deleted`).ensureRetired(retire));
+    await asWished(life, () => patiently(`delete ${name}`).ensureDeleted({ hostedVmId, instance }));
     if (instance.n > 0) await tellCluster(life, 'releaseLease', { instance: instance.id, vmid: instance.vmid });
   }
   await enter(life, { kind: 'deleted', since: Date.now() });

@@ -38,6 +38,10 @@ export class FakeHypervisor implements Hypervisor {
   lackingRights: { privilege: string; path: string; granted: boolean; mend: string }[] = [];
   /** The next calls of an operation that fail, as `clone` -> `transient`. */
   readonly failNext = new Map<string, FailureClass>();
+  /** Operations (`power`, `fence`) that hang, as on a node that does not answer, until they are called off. */
+  readonly hanging = new Set<string>();
+  /** Operations (`mark`, `power`) that fail as long as they are in here. */
+  readonly failing = new Set<string>();
   /** Told whenever a guest's power may have changed: where guests are real listeners, they start and stop here. */
   onPower: (guest: FakeGuest) => void = () => undefined;
   /** Milliseconds a clone takes. */
@@ -105,7 +109,8 @@ export class FakeHypervisor implements Hypervisor {
     return this.viewOf(made);
   }
 
-  ensurePower(ref: GuestRef, wanted: PowerState): Promise<GuestView> {
+  async ensurePower(ref: GuestRef, wanted: PowerState, beat?: () => void, signal?: AbortSignal): Promise<GuestView> {
+    await this.answer('power', beat, signal);
     return this.onGuest('power', ref, (guest) => {
       if (guest.power === wanted) return;
       this.calls.push(`${wanted} ${ref.vmid}`);
@@ -114,18 +119,19 @@ export class FakeHypervisor implements Hypervisor {
     });
   }
 
-  ensureFenced(ref: GuestRef): Promise<Fence> {
+  async ensureFenced(ref: GuestRef, beat?: () => void, signal?: AbortSignal): Promise<Fence> {
+    await this.answer('fence', beat, signal);
     const guest = this.guests.get(ref.vmid);
-    if (guest === undefined) return Promise.resolve({ fenced: true, proof: 'no such guest' });
+    if (guest === undefined) return { fenced: true, proof: 'no such guest' };
     if (this.failNext.has('fence')) {
       this.failNext.delete('fence');
-      return Promise.resolve({ fenced: false, proof: 'node does not answer and is not declared dead' });
+      return { fenced: false, proof: 'node does not answer and is not declared dead' };
     }
     this.calls.push(`fence ${ref.vmid}`);
-    if (this.nodesOff.has(guest.node)) return Promise.resolve({ fenced: true, proof: `node ${guest.node} is dead` });
+    if (this.nodesOff.has(guest.node)) return { fenced: true, proof: `node ${guest.node} is dead` };
     guest.power = 'stopped';
     this.onPower(guest);
-    return Promise.resolve({ fenced: true, proof: 'stopped, verified' });
+    return { fenced: true, proof: 'stopped, verified' };
   }
 
   ensureMarked(ref: GuestRef, marker: Marker, options: { readonly protected: boolean }): Promise<GuestView> {
@@ -168,7 +174,16 @@ export class FakeHypervisor implements Hypervisor {
     }
   }
 
+  private async answer(operation: string, beat: () => void = () => undefined, signal?: AbortSignal): Promise<void> {
+    while (this.hanging.has(operation)) {
+      signal?.throwIfAborted();
+      beat();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
   private fails(operation: string, vmid: number): void {
+    if (this.failing.has(operation)) throw this.error(operation, vmid, 'transient');
     const failureClass = this.failNext.get(operation);
     if (failureClass === undefined) return;
     this.failNext.delete(operation);

@@ -7,7 +7,13 @@ import type {
   NameServer,
 } from '../../src/ports/name-server.ts';
 
-type Held = { a: readonly string[]; aaaa: readonly string[]; owner?: string; generation?: number };
+type Held = {
+  a: readonly string[];
+  aaaa: readonly string[];
+  owner?: string;
+  generation?: number;
+  ttlSeconds?: number;
+};
 
 /** One authoritative server in memory: compare-and-set on the generation, and a record of every answer it ever gave. */
 export class FakeNameServer implements NameServer {
@@ -49,7 +55,7 @@ export class FakeNameServer implements NameServer {
     }
     const at = Date.now();
     for (const name of records.names) {
-      this.names.set(name, { a: records.a, aaaa: records.aaaa, owner, generation: to });
+      this.names.set(name, { a: records.a, aaaa: records.aaaa, owner, generation: to, ttlSeconds: records.ttlSeconds });
       this.answers.push({ at, name, a: records.a, generation: to });
     }
     return {

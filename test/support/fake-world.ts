@@ -21,6 +21,8 @@ export class FakeWorld {
   demandQps = 40;
   p90 = 60;
   evaluations = 0;
+  /** Health checks asked for by activities. */
+  looks = 0;
   nextInMs = 600_000;
 
   deps(): ActivityDeps {
@@ -37,6 +39,7 @@ export class FakeWorld {
       },
       evaluator: { evaluate: (request) => Promise.resolve(this.evaluate(request)) },
       probe: ({ address }) => {
+        this.looks += 1;
         const found = this.hypervisor.answering(address);
         const ok = found !== 'silent';
         return Promise.resolve({ ok, latencyMs: 1, detail: ok ? '200 OK in 1 ms' : 'connection refused' });

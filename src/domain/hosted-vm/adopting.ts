@@ -68,12 +68,13 @@ export function withSpec(state: HostedVmState, { spec, revision, actor }: SpecCh
     lookAgainAt: 0,
     wouldHave: null,
     phase: mustAdopt ? { kind: 'adopting', since: now } : state.phase,
+    answersDueAt: state.generation !== null && answersDiffer(state.spec, merged) ? now : state.answersDueAt,
   };
   const reason: Reason = { code: 'spec-applied', text: `inventory revision ${revision} is in force` };
   return withEvent(next, now, 'spec-applied', actor, reason, { revision, mode: spec.policy.mode });
 }
 
 /** DNS no longer says what the inventory asks for. */
-export function answersDiffer(before: HostedVmSpec, after: HostedVmSpec): boolean {
+function answersDiffer(before: HostedVmSpec, after: HostedVmSpec): boolean {
   return before.names.join() !== after.names.join() || before.ttlSeconds !== after.ttlSeconds;
 }

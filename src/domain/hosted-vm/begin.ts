@@ -39,6 +39,7 @@ export function adoptingState(spec: HostedVmSpec, revision: number, quorum: numb
     unhealthyAt: null,
     provisionFailuresAt: [],
     nextReconcileAt: 0,
+    answersDueAt: null,
   };
 }
 

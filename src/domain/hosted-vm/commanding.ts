@@ -53,9 +53,13 @@ function refusalOfExtension(byMs: number): Refusal | undefined {
   );
 }
 
-function refusalOfApproval({ phase }: HostedVmState, proposalId: string | undefined): Refusal | undefined {
-  if (phase.kind !== 'needs-human' || proposalId === undefined) return undefined;
-  if (phase.proposal?.id === proposalId) return undefined;
+function refusalOfApproval(state: HostedVmState, proposalId: string | undefined): Refusal | undefined {
+  const { phase, serving } = state;
+  if (phase.kind !== 'needs-human') return undefined;
+  const ready = new Set([...serving, ...candidates(state).map(({ id }) => id)]);
+  const gone = phase.proposal?.to.find((id) => !ready.has(id));
+  if (gone !== undefined) return refuse('not-ready', `${gone} was proposed and is not ready any more`);
+  if (proposalId === undefined || phase.proposal?.id === proposalId) return undefined;
   const pending = phase.proposal === undefined ? 'nothing is proposed' : `${phase.proposal.id} is proposed now`;
   return refuse('other-proposal', `${proposalId} is not what waits for approval: ${pending}`);
 }

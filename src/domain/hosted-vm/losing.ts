@@ -1,7 +1,7 @@
-import type { Verdict } from '../health.ts';
+import type { HealthReport, Verdict } from '../health.ts';
 import { verdictOf } from '../health.ts';
 import type { HostedVmState } from '../hosted-vm.ts';
-import type { Instance } from '../instance.ts';
+import type { Instance, Warmth } from '../instance.ts';
 import { isLost, lostCode } from '../instance.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
@@ -12,21 +12,33 @@ import { nameOf, withInstance, withInstanceState } from './instances.ts';
 /** A lost shadow has this long to come back before another takes its place: a restart fits in it, a dead node does not. */
 export const patienceMs = minuteMs;
 
-/** A warm shadow that a quorum finds failed. Only one that runs can be asked: the others are looked at on Proxmox. */
+/**
+ * A warm shadow that a quorum finds failed. A paused one answers nobody, so Proxmox's word is enough: its node is off or
+ * its guest has stopped. A stopped one says nothing at all; whether it starts shows when it is woken.
+ */
 export function shadowToLose(
   state: HostedVmState,
 ): { readonly instance: Instance; readonly verdict: Verdict } | undefined {
   for (const instance of state.instances) {
     const { id, role, state: own } = instance;
-    if (role !== 'shadow' || own.kind !== 'warm' || own.warmth !== 'hot' || state.serving.includes(id)) continue;
+    if (role !== 'shadow' || own.kind !== 'warm' || state.serving.includes(id)) continue;
     // What was said before it was made ready, or ready again, is of yesterday.
     const reports = state.reports.filter(
       (report) => report.instance === id && (report.to !== 'failed' || report.observedAtMs > own.since),
     );
-    const verdict = verdictOf(reports, state.quorum);
+    const verdict = verdictOf(...votesOn(own.warmth, reports, state.quorum));
     if (verdict.finding === 'failed') return { instance, verdict };
   }
   return undefined;
+}
+
+function votesOn(
+  warmth: Warmth,
+  reports: readonly HealthReport[],
+  quorum: number,
+): [reports: readonly HealthReport[], least: number] {
+  if (warmth === 'hot') return [reports, quorum];
+  return [reports.filter(({ kind }) => warmth === 'paused' && kind === 'proxmox'), 1];
 }
 
 /** It does not stand ready any more; its workflow is asked to bring it back. */

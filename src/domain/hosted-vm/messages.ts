@@ -29,6 +29,8 @@ export type HostedVmInput = {
   readonly state?: HostedVmState;
   /** Continue as new after this many history events even when the server does not suggest it. For tests. */
   readonly continueAfterEvents?: number;
+  /** Continue as new after this many even in the middle of a move. For tests. */
+  readonly longest?: number;
 };
 
 /** Argument of `applySpec`. A lower or equal revision changes nothing. */

@@ -6,7 +6,8 @@ import { formatDuration, minuteMs, secondMs } from '../time.ts';
 import { withEvent, withoutTrouble } from './chronicle.ts';
 import { formerOf } from './deciding.ts';
 import { withoutReportsOf } from './evidence.ts';
-import { instanceOf, nameOf, withInstanceState } from './instances.ts';
+import { instanceOf, nameOf, withInstance, withInstanceState } from './instances.ts';
+import { withProvisionFailure } from './standby.ts';
 
 /** Resolvers keep an answer for its TTL; some round up to a minute. Browsers keep names for about a minute. */
 const resolverFloorMs = minuteMs;
@@ -32,6 +33,7 @@ export function withAnswersChanged(
     generation: change.generation,
     detectedAt: null,
     lookAgainAt: 0,
+    answersDueAt: null,
     drainedAt: drainedAfter(state.spec.ttlSeconds, now),
     // The plan was made for what served before.
     nextEvaluationAt: now,
@@ -105,7 +107,13 @@ function settleGuarded(state: HostedVmState, move: Move, now: EpochMs): HostedVm
   return withEvent(guarded, now, 'handed-back', move.actor, reason);
 }
 
-/** It could not be carried out: back to where it came from, and the reason stays visible. */
+/** What a human has to see to is not tried again at once. */
+const givenUpAgainMs = 30 * secondMs;
+
+/**
+ * It could not be carried out: back to where it came from, and the reason stays visible. When only the chosen shadow
+ * was to blame, nothing has moved, so it does not count, and the next shadow is tried at once.
+ */
 export function withMoveGivenUp(
   state: HostedVmState,
   move: Move,
@@ -113,9 +121,11 @@ export function withMoveGivenUp(
   now: EpochMs,
   unusable?: InstanceId,
 ): HostedVmState {
-  let next: HostedVmState = { ...state, phase: move.backTo, trouble: reason, lookAgainAt: now };
+  const lookAgainAt = unusable === undefined ? now + givenUpAgainMs : now;
+  let next: HostedVmState = { ...state, phase: move.backTo, trouble: reason, lookAgainAt };
   if (unusable !== undefined) {
-    next = withInstanceState(next, unusable, {
+    // The next shadow may be as bad: making one waits longer each time.
+    next = withInstanceState(withProvisionFailure(withoutCount(next, move), now), unusable, {
       kind: 'failed',
       since: now,
       why: { code: reason.code, text: reason.text },
@@ -124,14 +134,29 @@ export function withMoveGivenUp(
   return withEvent(next, now, 'move-given-up', 'workflow', reason, reason.facts);
 }
 
-/** Proof that an instance cannot serve any more. */
+function withoutCount(state: HostedVmState, { decidedAtMs, explained }: Move): HostedVmState {
+  if (!state.failoversAt.includes(decidedAtMs)) return state;
+  return {
+    ...state,
+    failoversAt: state.failoversAt.filter((at) => at !== decidedAtMs),
+    blockedUntil: 0,
+    failoverTokens: explained ? state.failoverTokens : state.failoverTokens + 1,
+  };
+}
+
+/** Proof that an instance cannot serve any more. A shadow will not be handed back to: its disk is kept for a while. */
 export function withFenced(state: HostedVmState, id: InstanceId, proof: string, now: EpochMs): HostedVmState {
   const instance = state.instances.find((other) => other.id === id);
   if (instance === undefined || state.serving.includes(id)) return state;
   const gone = instance.state.kind === 'deleted' || instance.state.kind === 'retired';
   // What was said of it before does not count any more: only a newer word would mean that it has returned.
   const silent = withoutReportsOf(state, id);
-  const next = gone ? silent : withInstanceState(silent, id, { kind: 'fenced', since: now, proof });
+  const deleteAt = now + state.spec.policy.keepDiskMs;
+  const next = gone
+    ? silent
+    : instance.role === 'primary'
+      ? withInstanceState(silent, id, { kind: 'fenced', since: now, proof })
+      : withInstance(silent, { ...instance, role: 'retired', state: { kind: 'retired', since: now, deleteAt } });
   const reason: Reason = { code: 'fenced', text: `${nameOf(instance)} cannot serve any more: ${proof}` };
   return withEvent(next, now, 'fenced', 'workflow', reason);
 }
@@ -140,8 +165,15 @@ export function withFenced(state: HostedVmState, id: InstanceId, proof: string, 
 export function withAnswersRestored(state: HostedVmState, generation: number, now: EpochMs): HostedVmState {
   const addresses = state.serving.map((id) => instanceOf(state, id).address ?? '?').join(' ');
   const reason: Reason = { code: 'answers-restored', text: `DNS names ${addresses} again at generation ${generation}` };
-  return withEvent({ ...withoutTrouble(state), generation }, now, 'answers-restored', 'workflow', reason, {
-    generation,
-    addresses,
-  });
+  return withEvent(
+    { ...withoutTrouble(state), generation, answersDueAt: null },
+    now,
+    'answers-restored',
+    'workflow',
+    reason,
+    {
+      generation,
+      addresses,
+    },
+  );
 }

@@ -1,6 +1,6 @@
 import type { AskedCommand } from '../commands.ts';
 import type { Verdict } from '../health.ts';
-import type { HostedVmState, Move, Phase } from '../hosted-vm.ts';
+import type { HostedVmState, Move, Phase, Probation } from '../hosted-vm.ts';
 import type { Instance, InstanceId } from '../instance.ts';
 import type { EpochMs } from '../time.ts';
 import { hourMs, minuteMs, secondMs } from '../time.ts';
@@ -23,6 +23,10 @@ export const sideWork = {
   fence: (id: InstanceId): SideWork => `fence:${id}`,
 } as const;
 
+export function isFence(name: SideWork): boolean {
+  return name.startsWith(sideWork.fence(''));
+}
+
 /** What the story does next. Asked again after every step and every message. */
 export type Step =
   | { readonly kind: 'adopt' }
@@ -30,7 +34,8 @@ export type Step =
   | { readonly kind: 'switch'; readonly phase: Phase & { kind: 'failing-over' }; readonly move: Move }
   | { readonly kind: 'look-again'; readonly trouble: ServingTrouble }
   | { readonly kind: 'recovered' }
-  | { readonly kind: 'look-before-promotion'; readonly phase: Phase & { kind: 'probation' } }
+  | { readonly kind: 'restore-answers' }
+  | { readonly kind: 'look-before-promotion'; readonly phase: Probation }
   | { readonly kind: 'promote'; readonly phase: Phase & { kind: 'promoting' } }
   | { readonly kind: 'shadow-lost'; readonly instance: Instance; readonly verdict: Verdict }
   | { readonly kind: 'tell' }
@@ -48,12 +53,14 @@ export type Step =
 const tokensAgainMs = 5 * minuteMs;
 
 /**
- * One list, safest first: a pause stops everything but commands; a move that was decided is finished; operators come
- * before findings, findings before probation, and all of them before the keeping of shadows and the reading of forecasts.
+ * One list, safest first: a pause stops everything but commands, also a move that was decided a moment before it was
+ * asked for; a move that was decided is finished; operators come before findings, findings before probation, and all of them before the keeping of shadows and the reading of forecasts.
  */
 export function nextStep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step {
   const { phase } = state;
   if (phase.kind === 'retired') return nextOfRetired(state, busy);
+  const pause = pauseAsked(state);
+  if (pause !== undefined) return { kind: 'obey', order: pause };
   if (phase.kind === 'failing-over' && phase.move !== undefined && state.paused === null) {
     if (now >= state.lookAgainAt) return { kind: 'switch', phase, move: phase.move };
     return wait(state.lookAgainAt, 'another try');
@@ -69,12 +76,18 @@ export function nextStep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<S
   if (phase.kind === 'promoting') return { kind: 'promote', phase };
   return (
     findings(state, now) ??
+    (now >= (state.answersDueAt ?? Infinity) ? ({ kind: 'restore-answers' } as const) : undefined) ??
     (phase.kind === 'probation' && now >= phase.endsAt
       ? ({ kind: 'look-before-promotion', phase } as const)
       : undefined) ??
     upkeep(state, now, busy) ??
     waitFor(state, now, busy)
   );
+}
+
+/** A pause that was accepted and has not had its turn yet. */
+export function pauseAsked({ asked }: HostedVmState): AskedCommand | undefined {
+  return asked.find(({ command }) => command === 'pause');
 }
 
 function nextOfRetired(state: HostedVmState, busy: ReadonlySet<SideWork>): Step {
@@ -153,6 +166,7 @@ function waitFor(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>
   if (!busy.has('reconcile') && state.generation !== null) {
     ends.push({ until: state.nextReconcileAt, why: 'the next comparison with Proxmox and DNS' });
   }
+  if (state.answersDueAt !== null) ends.push({ until: state.answersDueAt, why: 'another try to write the answers' });
   const standbyAt = standbyDueAt(state);
   if (standbyAt !== undefined) ends.push({ until: standbyAt, why: 'the standby plan' });
   if (wantsTokens(state)) ends.push({ until: (state.tokensAskedAt ?? now) + tokensAgainMs, why: 'failover tokens' });

@@ -1,4 +1,4 @@
-import type { HostedVmState, Phase } from '../hosted-vm.ts';
+import type { HostedVmState, Probation } from '../hosted-vm.ts';
 import type { InstanceId } from '../instance.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
@@ -25,7 +25,7 @@ const drainedShare = 0.01;
 /** Why the shadow may not be promoted yet; undefined when it may. Healthy throughout, drained, and DNS as we left it. */
 export function whyNotPromote(
   state: HostedVmState,
-  phase: Phase & { kind: 'probation' },
+  phase: Probation,
   look: PromotionLook,
   now: EpochMs,
 ): Reason | undefined {
@@ -54,7 +54,7 @@ export function whyNotPromote(
 /** Not yet: probation goes on; after trouble in between it starts anew. */
 export function withProbationExtended(
   state: HostedVmState,
-  phase: Phase & { kind: 'probation' },
+  phase: Probation,
   reason: Reason,
   now: EpochMs,
 ): HostedVmState {
@@ -70,10 +70,10 @@ export function withProbationExtended(
 }
 
 /** Probation is over and the look is satisfied: which instance becomes the primary. */
-export function withPromotionBegun(state: HostedVmState, now: EpochMs): HostedVmState {
+export function withPromotionBegun(state: HostedVmState, passed: Probation, now: EpochMs): HostedVmState {
   const serving = state.serving.map((id) => instanceOf(state, id));
   const largest = [...serving].sort((left, right) => right.capacityQps - left.capacityQps || left.n - right.n)[0]!;
-  return { ...state, trouble: null, phase: { kind: 'promoting', since: now, to: largest.id } };
+  return { ...state, trouble: null, phase: { kind: 'promoting', since: now, to: largest.id, passed } };
 }
 
 /** The shadow is the primary now; the old one is retired: stopped at once, its disk kept. */

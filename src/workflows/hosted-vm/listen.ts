@@ -3,7 +3,7 @@ import type { Accepted, AskedCommand, Command, CommandArguments } from '../../do
 import { allowedIn } from '../../domain/commands.ts';
 import { explain } from '../../domain/explain.ts';
 import type { HostedVmState } from '../../domain/hosted-vm.ts';
-import { answersDiffer, withSpec } from '../../domain/hosted-vm/adopting.ts';
+import { withSpec } from '../../domain/hosted-vm/adopting.ts';
 import { withEvent } from '../../domain/hosted-vm/chronicle.ts';
 import { acceptedText, refusalFor } from '../../domain/hosted-vm/commanding.ts';
 import type { SpecChange } from '../../domain/hosted-vm/messages.ts';
@@ -91,7 +91,6 @@ function isRepeat({ seen, asked }: HostedVmState, requestId: string): boolean {
 function takeSpec(story: Story, change: SpecChange): Accepted {
   const before = story.state;
   become(story, withSpec(before, change, Date.now()));
-  if (before.generation !== null && answersDiffer(before.spec, story.state.spec)) story.answersDue = true;
   return { kind: 'accepted', text: `${before.spec.id} is at inventory revision ${story.state.revision}` };
 }
 

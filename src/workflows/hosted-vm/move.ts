@@ -4,18 +4,21 @@ import { withTrouble } from '../../domain/hosted-vm/chronicle.ts';
 import { askHuman } from '../../domain/hosted-vm/deciding.ts';
 import { instanceOf, nameOf } from '../../domain/hosted-vm/instances.ts';
 import { withAnswersChanged, withAnswersRestored, withFenced, withMoveGivenUp } from '../../domain/hosted-vm/moving.ts';
-import { sideWork } from '../../domain/hosted-vm/next-step.ts';
+import { isFence, pauseAsked, sideWork } from '../../domain/hosted-vm/next-step.ts';
 import type { Instance, InstanceId } from '../../domain/instance.ts';
 import type { Reason } from '../../domain/reason.ts';
 import { secondMs } from '../../domain/time.ts';
-import { surely, urgently } from '../proxies.ts';
+import { surely, urgently, waking } from '../proxies.ts';
 import { reasonOf } from '../trouble.ts';
 import { tellOfFailover } from './cluster.ts';
 import type { Story } from './story.ts';
-import { become, beside } from './story.ts';
+import { become, beside, callOff } from './story.ts';
 
 /** A name server that is away is asked again this soon. */
 const dnsAgainMs = 2 * secondMs;
+
+/** Answers that serve as they are and should be written again are tried again this soon. */
+const restoreAgainMs = 10 * secondMs;
 
 /** A fence without proof is tried again this soon: the node may be declared dead or come back meanwhile. */
 const fenceAgainMs = 15 * secondMs;
@@ -27,10 +30,21 @@ type FailingOver = Phase & { readonly kind: 'failing-over' };
  * DNS, and let the fence of a stateless instance run beside it. Every step may be repeated after a crash.
  */
 export async function carryOut(story: Story, phase: FailingOver, move: Move): Promise<void> {
+  const gone = phase.to.find((id) => story.state.instances.every((instance) => instance.id !== id));
+  if (gone !== undefined) {
+    const reason: Reason = { code: 'gone', text: `${gone} is not there any more` };
+    become(story, withMoveGivenUp(story.state, move, reason, Date.now()));
+    return;
+  }
+  // Nothing that is under way against what is to serve may end after it serves.
+  for (const id of phase.to) await callOff(story, sideWork.fence(id));
+  // Where only one may write, the old one has to be still before the new one runs.
+  if (move.fenceOrder === 'first' && !(await fencedFirst(story, move))) return;
   for (const id of phase.to) {
     if (!(await awake(story, instanceOf(story.state, id), move))) return;
   }
-  if (move.fenceOrder === 'first' && !(await fencedFirst(story, move))) return;
+  // A pause that came meanwhile holds: the move goes on where it was when it is resumed.
+  if (pauseAsked(story.state) !== undefined) return;
   const answering = changeAnswers(story, phase, move);
   if (move.fenceOrder === 'beside') for (const id of move.fence) fenceBeside(story, id);
   await answering;
@@ -46,7 +60,7 @@ async function awake(story: Story, instance: Instance, move: Move): Promise<bool
   const untilItAnswers = !(paused && move.motive === 'failed');
   let reason: Reason = { code: 'does-not-wake', text: `${nameOf(instance)} was started and does not answer` };
   try {
-    const woken = await surely(`wake ${nameOf(instance)}`).ensureAwake({
+    const woken = await waking(`wake ${nameOf(instance)}`, untilItAnswers).ensureAwake({
       spec: story.state.spec,
       instance,
       untilItAnswers,
@@ -153,17 +167,25 @@ export function fenceBeside(story: Story, id: InstanceId): void {
       const reason = reasonOf(error, `fencing ${nameOf(instance)}`);
       next = (state) => withTrouble(state, Date.now(), 'fence-open', reason);
     }
-    await condition(() => story.state.phase.kind !== 'failing-over');
+    // While it is named in the answers the proof cannot be noted.
+    await condition(() => story.state.phase.kind !== 'failing-over' || !story.state.serving.includes(id));
     become(story, next(story.state));
     if (!proved) await sleep(fenceAgainMs, { summary: `another try to fence ${nameOf(instance)}` });
   });
 }
 
+/** A paused hosted VM is not touched: what failed is fenced once it is resumed. */
+export function callOffFences(story: Story): void {
+  for (const [name, scope] of story.busy) if (isFence(name)) scope.cancel();
+}
+
 /** Writes the same serving set again, one generation further: names or TTL have changed, or somebody's hand has. */
 export async function restoreAnswers(story: Story): Promise<void> {
-  story.answersDue = false;
   const { spec, serving, generation } = story.state;
-  if (generation === null) return;
+  if (generation === null) {
+    become(story, { ...story.state, answersDueAt: null });
+    return;
+  }
   const { id, zone, names, ttlSeconds } = spec;
   try {
     const outcome = await urgently(`DNS of ${names[0] ?? id}: write the answers again`).ensureAnswers({
@@ -179,14 +201,14 @@ export async function restoreAnswers(story: Story): Promise<void> {
         outcome.kind === 'refused'
           ? outcome.reason
           : { code: outcome.kind, text: `DNS holds ${namesHeld(outcome.found)}` };
-      become(story, askHuman(story.state, reason, [], now));
+      become(story, askHuman({ ...story.state, answersDueAt: null }, reason, [], now));
     }
   } catch (error) {
     const now = Date.now();
     become(
       story,
       withTrouble(
-        { ...story.state, nextReconcileAt: now + 30 * secondMs },
+        { ...story.state, answersDueAt: now + restoreAgainMs },
         now,
         'answers-held',
         reasonOf(error, 'changing DNS'),

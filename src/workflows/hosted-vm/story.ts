@@ -1,4 +1,10 @@
-import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  setCurrentDetails,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { HostedVmState } from '../../domain/hosted-vm.ts';
 import { cardOf } from '../../domain/hosted-vm/card.ts';
 import type { SideWork } from '../../domain/hosted-vm/next-step.ts';
@@ -13,9 +19,7 @@ export type Story = {
   /** Something has happened since the story last looked. */
   moved: boolean;
   /** Work that runs beside the story, by name. */
-  readonly busy: Set<SideWork>;
-  /** DNS has to be written again with the same serving set: names or TTL changed, or somebody changed the answers. */
-  answersDue: boolean;
+  readonly busy: Map<SideWork, CancellationScope>;
   /** The view the store has, for comparison. */
   projected: string;
   published: SearchAttributeValues;
@@ -23,7 +27,7 @@ export type Story = {
 
 export function beginStory(input: HostedVmInput): Story {
   const state = input.state ?? adoptingState(input.spec, input.revision, input.quorum ?? 2, Date.now());
-  return { state, moved: false, busy: new Set(), answersDue: false, projected: '', published: {} };
+  return { state, moved: false, busy: new Map(), projected: '', published: {} };
 }
 
 /** The only way the state changes. */
@@ -45,9 +49,21 @@ export function publish(story: Story): void {
 /** Runs work beside the story, at most once at a time under this name. It must handle the world's failures itself. */
 export function beside(story: Story, name: SideWork, work: () => Promise<void>): void {
   if (story.busy.has(name)) return;
-  story.busy.add(name);
-  void work().finally(() => {
-    story.busy.delete(name);
-    story.moved = true;
-  });
+  const scope = new CancellationScope();
+  story.busy.set(name, scope);
+  void scope
+    .run(work)
+    .catch((error: unknown) => {
+      if (!isCancellation(error)) throw error;
+    })
+    .finally(() => {
+      story.busy.delete(name);
+      story.moved = true;
+    });
+}
+
+/** Ends work beside the story that must not go on; resolved once it has ended. */
+export async function callOff(story: Story, name: SideWork): Promise<void> {
+  story.busy.get(name)?.cancel();
+  await condition(() => !story.busy.has(name));
 }

@@ -96,7 +96,7 @@ export function reconcileBeside(story: Story): void {
       if (seen.kind === 'changed') {
         const reason = { code: 'dns-changed', text: seen.detail };
         become(story, withEvent(story.state, Date.now(), 'dns-changed', 'workflow', reason));
-        story.answersDue = true;
+        become(story, { ...story.state, answersDueAt: Date.now() });
       }
       if (seen.kind === 'taken')
         become(story, askHuman(story.state, { code: 'dns-taken', text: seen.detail }, [], Date.now()));

@@ -1,16 +1,20 @@
 import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
   defineQuery,
   defineSignal,
   getExternalWorkflowHandle,
   setCurrentDetails,
   setHandler,
+  TemporalFailure,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { CloneTurn, LeaseGrant, LeaseRefusal } from '../../domain/cluster-messages.ts';
 import { clusterWorkflowId, hostedVmWorkflowId } from '../../domain/cluster-messages.ts';
 import { hostedVmSignals } from '../../domain/hosted-vm/messages.ts';
 import type { Instance, InstanceState, ProvisionStep } from '../../domain/instance.ts';
-import type { InstanceNews, InstanceWish, ShadowVmInput } from '../../domain/instance-messages.ts';
+import type { InstanceGoal, InstanceNews, InstanceWish, ShadowVmInput } from '../../domain/instance-messages.ts';
 import type { Reason } from '../../domain/reason.ts';
 import { changedAttributes, instanceAttributesOf } from '../../domain/search-attributes.ts';
 import type { SearchAttributeValues } from '../../domain/search-attributes.ts';
@@ -27,6 +31,8 @@ export type Life = {
   readonly input: ShadowVmInput;
   instance: Instance;
   wish: InstanceWish;
+  /** What was wished when the work under way began. */
+  pursued: InstanceGoal;
   /** The goal that has been reached, as JSON; the next wish is compared with it. */
   reached: string;
   grant: LeaseGrant | null;
@@ -47,6 +53,7 @@ export function beginLife(input: ShadowVmInput): Life {
     input,
     instance,
     wish,
+    pursued: wish.goal,
     reached: input.carried?.reached ?? (adopted ? JSON.stringify(wish.goal) : ''),
     grant: null,
     refusal: null,
@@ -76,6 +83,38 @@ export function listenAs(life: Life): void {
     life.moved = true;
   });
   setHandler(instanceQuery, () => life.instance);
+}
+
+/** Something else is wished by now, so that work for the goal before must not go on. One that is being made is made whole. */
+export function isOvertaken({ wish, pursued, instance }: Life): boolean {
+  if (instance.state.kind === 'provisioning' && wish.goal.kind === 'warm') return false;
+  return JSON.stringify(wish.goal) !== JSON.stringify(pursued);
+}
+
+/**
+ * Work on the guest, as long as it is wished: it waits while the hosted VM is paused, and is called off by another
+ * wish; then it has ended, so that nothing of it meets the work for the next goal.
+ */
+export async function asWished<T>(life: Life, work: () => Promise<T>): Promise<T> {
+  await condition(() => !life.wish.paused || isOvertaken(life));
+  if (isOvertaken(life)) throw overtaken(life);
+  const scope = new CancellationScope();
+  let over = false;
+  void condition(() => over || isOvertaken(life)).then(() => {
+    if (!over) scope.cancel();
+  });
+  try {
+    return await scope.run(work);
+  } catch (error) {
+    // However the attempt ended: it was called off.
+    throw error instanceof TemporalFailure && isOvertaken(life) ? overtaken(life) : error;
+  } finally {
+    over = true;
+  }
+}
+
+function overtaken({ wish }: Life): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`it is wished ${wish.goal.kind} by now`, 'overtaken');
 }
 
 /** A new state of the instance: shown in the registry and told to its hosted VM. */

@@ -6,7 +6,7 @@ import { minuteMs, secondMs } from '../../domain/time.ts';
 import { briefly, patiently } from '../proxies.ts';
 import { reasonOf } from '../trouble.ts';
 import type { Life } from './life.ts';
-import { enter, enterStep, tellCluster } from './life.ts';
+import { asWished, enter, enterStep, isOvertaken, tellCluster } from './life.ts';
 
 /** A lease that is not answered is asked for again (same id: never granted twice), and given up after a while. */
 const askAgainMs = 30 * secondMs;
@@ -36,16 +36,15 @@ async function attempt(life: Life, warmth: Warmth): Promise<Reason | undefined> 
     if (!('node' in made)) return made;
     await tellCluster(life, 'confirmLease', { instance: life.instance.id, vmid });
     await enterStep(life, 'starting', { node: made.node });
-    await patiently(`start the ${what}`).ensureRunning(life.instance);
+    await asWished(life, () => patiently(`start the ${what}`).ensureRunning(life.instance));
     await enterStep(life, 'checking');
-    const healthy = await patiently(`wait until the ${what} answers`).awaitHealthy({
-      spec,
-      instance: life.instance,
-      withinMs: bootMs,
-    });
+    const order = { spec, instance: life.instance, withinMs: bootMs };
+    const healthy = await asWished(life, () => patiently(`wait until the ${what} answers`).awaitHealthy(order));
     if (!healthy) return { code: 'no-answer', text: 'its health check does not answer after the start' };
-    if (warmth !== 'hot')
-      await patiently(`keep the ${what} ${warmth}`).ensureWarmth({ instance: life.instance, warmth });
+    if (warmth !== 'hot') {
+      const { instance } = life;
+      await asWished(life, () => patiently(`keep the ${what} ${warmth}`).ensureWarmth({ instance, warmth }));
+    }
     await enter(life, { kind: 'warm', since: Date.now(), warmth });
     return undefined;
   } catch (error) {
@@ -71,9 +70,9 @@ async function lease(life: Life, warmth: Warmth): Promise<LeaseGrant | Reason> {
     source: input.source,
   };
   const until = Date.now() + leaseMs;
-  while (life.grant === null && life.refusal === null && Date.now() < until) {
+  while (life.grant === null && life.refusal === null && Date.now() < until && !isOvertaken(life)) {
     await tellCluster(life, 'requestLease', request);
-    await condition(() => life.grant !== null || life.refusal !== null, askAgainMs, {
+    await condition(() => life.grant !== null || life.refusal !== null || isOvertaken(life), askAgainMs, {
       summary: 'waits for a VMID and an address',
     });
   }
@@ -91,12 +90,17 @@ async function cloned(life: Life, grant: LeaseGrant, what: string): Promise<{ re
     instance: instance.id,
   };
   const until = Date.now() + turnMs;
-  while (!life.turns.has(requestId) && Date.now() < until) {
+  while (!life.turns.has(requestId) && Date.now() < until && !isOvertaken(life)) {
     await tellCluster(life, 'requestClone', turn);
-    await condition(() => life.turns.has(requestId), askAgainMs, { summary: 'waits for its turn to clone' });
+    await condition(() => life.turns.has(requestId) || isOvertaken(life), askAgainMs, {
+      summary: 'waits for its turn to clone',
+    });
   }
   if (!life.turns.has(requestId)) return { code: 'no-turn', text: 'the clone queue did not get to it' };
   try {
+    await condition(() => !life.wish.paused || isOvertaken(life));
+    if (isOvertaken(life)) return { code: 'overtaken', text: 'it is not wanted any more' };
+    // Not called off: half a clone is the worst of both.
     const order = { spec: input.spec, instance, lease: grant, source: input.source };
     return await patiently(`clone and configure the ${what} as VM ${grant.vmid} on ${grant.node}`).ensureShadow(order);
   } finally {

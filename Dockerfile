@@ -14,7 +14,7 @@ COPY --from=build /umbra/node_modules ./node_modules
 COPY --from=build /umbra/dist ./dist
 COPY --from=build /umbra/bin ./bin
 RUN ln -s /umbra/bin/umbra /usr/local/bin/umbra \
- && mkdir -p /var/lib/umbra && chown node:node /var/lib/umbra
+ && mkdir -p /var/lib/umbra /run/dnstap /run/simulator && chown node:node /var/lib/umbra /run/dnstap /run/simulator
 USER node
 VOLUME /var/lib/umbra
 ENTRYPOINT ["umbra"]

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes docker/secrets with random content where it is ours to choose, and empty files to be filled where it is not.
+# The folder is closed to everybody else on this host; the files are not, because each container reads them as a user of its own.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p secrets
 chmod 700 secrets
-make() { [ -e "secrets/$1" ] || { (umask 077 && printf '%s\n' "$2" >"secrets/$1"); echo "made docker/secrets/$1"; }; }
+make() { [ -e "secrets/$1" ] || { (umask 022 && printf '%s\n' "$2" >"secrets/$1"); echo "made docker/secrets/$1"; }; }
 random() { head -c 32 /dev/urandom | base64 | tr -d '\n=+/'; }
 make postgres_password "$(random)"
 make heartbeat_secret "$(random)"

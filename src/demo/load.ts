@@ -31,6 +31,8 @@ export type LoadOptions = {
   /** The weekly high of a shape as a share of the VM's capacity; 0.6 by default. */
   readonly peakShare?: number;
   readonly random?: () => number;
+  /** A server elsewhere cannot answer loopback's addresses: then all questions come from ours. */
+  readonly fromOneAddress?: boolean;
 };
 
 export type RunningLoad = {
@@ -109,7 +111,7 @@ export function startLoad(options: LoadOptions): RunningLoad {
   const inFlight = new Set<() => void>();
   const answered = new Map<string, number[]>();
   /** Only Linux has all of 127/8; elsewhere everybody is 127.0.0.1. */
-  const sources: { many: boolean } = { many: true };
+  const sources: { many: boolean } = { many: options.fromOneAddress !== true };
   let rates = vms.map(() => 0);
   let question = 0;
   let lastTick = startedAt;

@@ -12,7 +12,7 @@ const longestCommandBytes = 4096;
  * `application/json`, which a web page elsewhere cannot send without asking.
  */
 export async function listenForCommands(
-  host: string,
+  { host, port }: { readonly host: string; readonly port: number },
   fault: (command: string) => Promise<string>,
 ): Promise<{ url: string; server: Server }> {
   const server = createServer((request, response) => {
@@ -54,7 +54,7 @@ export async function listenForCommands(
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, host, resolve);
+    server.listen(port, host, resolve);
   });
   return { url: `http://${host}:${(server.address() as AddressInfo).port}`, server };
 }

@@ -25,6 +25,10 @@ export type SimulatorOptions = {
   /** Whether guests listen on their addresses. On by default. */
   readonly guests?: boolean;
   readonly guestPort?: number;
+  /** Where it takes faults; a free port of 127.0.0.1 unless told. */
+  readonly control?: { readonly host: string; readonly port: number };
+  /** Further names by which clients reach it, for its certificate. */
+  readonly names?: readonly string[];
   /** Where running guests post their heartbeats. */
   readonly heartbeatUrl?: string;
   readonly timing?: Partial<Timing>;
@@ -68,7 +72,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const cluster = new Cluster(world, clock, { ...usualTiming, ...options.timing }, options.log ?? (() => undefined));
   const faults = new Faults();
   // Made without TLS too: nodes tell each other's fingerprint whatever a client connects with.
-  const made = selfSigned(['localhost', options.host, ...world.nodes.keys()], new Date());
+  const made = selfSigned(['localhost', options.host, ...world.nodes.keys(), ...(options.names ?? [])], new Date());
   const certificate = options.tls ? made : undefined;
   cluster.fingerprint = made.fingerprint;
   const services = options.guests === false ? undefined : new GuestServices(cluster, options.guestPort ?? 8080);
@@ -108,7 +112,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     new Promise((resolve) => {
       resolve(runFault({ cluster, faults }, command));
     });
-  const control = await listenForCommands('127.0.0.1', fault);
+  const control = await listenForCommands(options.control ?? { host: '127.0.0.1', port: 0 }, fault);
   return {
     url: endpoints[0]!.url,
     endpoints,

@@ -125,18 +125,21 @@ async function cloneRuns(work: Work, spec: ShadowSpec): Promise<boolean> {
   }
 }
 
-/** Proxmox adds the clone to its pool last; a node that dies before leaves it outside. */
+/** Proxmox adds the clone to its pool last; a node that dies before leaves it outside, where our rights end. */
 async function ensurePooled(work: Work, spec: ShadowSpec): Promise<void> {
   if (spec.pool === undefined) return;
-  const row = (await work.calls.guestResources()).find((one) => one.vmid === spec.ref.vmid);
-  if (row?.pool === spec.pool) return;
-  try {
-    await work.calls.addToPool(spec.pool, spec.ref.vmid);
-  } catch (error) {
-    // Already a member (the list may lag), or the write was carried out and its answer lost: the pool is rights, not truth.
-    if (error instanceof ProxmoxError && error.reason.includes('already')) return;
-    if (isFailure(error, 'ambiguous')) return;
-    throw error;
+  const patience = new Patience(work);
+  for (;;) {
+    const row = (await work.calls.guestResources()).find((one) => one.vmid === spec.ref.vmid);
+    if (row?.pool === spec.pool) return;
+    try {
+      await work.calls.addToPool(spec.pool, spec.ref.vmid);
+      return;
+    } catch (error) {
+      // A member already (the list may lag), or of a pool somebody else chose: the pool is rights, not truth.
+      if (error instanceof ProxmoxError && error.reason.includes('already')) return;
+      await patience.after(error);
+    }
   }
 }
 

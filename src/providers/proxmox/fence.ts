@@ -39,12 +39,18 @@ async function fencedWithNode(work: Work, view: GuestView, notIgnored: string | 
 
 async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | undefined): Promise<Fence> {
   const patience = new Patience(work);
+  let askedHaAt: number | undefined;
   for (;;) {
     work.waiting.beat();
     const found = await observed(work, ref.vmid);
     if (found === undefined) return { fenced: true, proof: `no node of ${work.spec.name} has VM ${ref.vmid} any more` };
     const { view } = found;
     if (!view.nodeOnline) return await fencedWithNode(work, view, notIgnored);
+    // HA has heard us and acts in rounds: until it does there is nothing to ask again.
+    if (view.power === 'running' && askedHaAt !== undefined && work.waiting.now() - askedHaAt < work.timing.haMs) {
+      await work.waiting.pause(work.timing.lookMs);
+      continue;
+    }
     if (view.power === 'stopped' || view.power === 'suspended') {
       if (await staysStopped(work, ref)) {
         await keepFromBooting(work, ref);
@@ -54,6 +60,7 @@ async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | und
     }
     try {
       await carryOut(work, view, 'stop');
+      if (notIgnored !== undefined && isManaged(view.ha)) askedHaAt = work.waiting.now();
     } catch (error) {
       if (isFailure(error, 'locked', 'permanent')) {
         const isolated = await isolate(work, ref, String(error));

@@ -10,6 +10,7 @@ import { ProxmoxEngine } from './engine.ts';
 import { ensureFenced } from './fence.ts';
 import { ensureFlat } from './flatten.ts';
 import { live, observed } from './guest.ts';
+import { isManaged } from './ha.ts';
 import type { ProxmoxLog } from './log.ts';
 import { ensureMarked } from './marking.ts';
 import { ensurePower } from './power.ts';
@@ -78,7 +79,11 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     },
     checkRights: async (signal, guests = []) => {
       const { calls } = work(site, noBeat, signal);
-      const [version, permissions] = await Promise.all([calls.version(), calls.permissions()]);
+      const [version, permissions, rows] = await Promise.all([
+        calls.version(),
+        calls.permissions(),
+        calls.guestResources(),
+      ]);
       return findings(
         {
           version: version.version,
@@ -86,7 +91,7 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
           pool: cluster.pool,
           storage: cluster.storage,
           guests,
-          usesHa: false,
+          usesHa: rows.some((row) => row.vmid !== undefined && guests.includes(row.vmid) && isManaged(row.hastate)),
         },
         permissions,
       );

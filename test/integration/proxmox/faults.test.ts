@@ -133,6 +133,28 @@ const writes: Readonly<Record<string, Write>> = {
       });
     },
   },
+  pool: {
+    call: 'PUT /pools',
+    prepare: async (lab) => {
+      await made(lab);
+      lab.sim.cluster.world.pools.get('umbra')!.vms.delete(9001);
+    },
+    act: made,
+    holds: (lab) => {
+      expect([...lab.sim.cluster.world.pools.get('umbra')!.vms]).toEqual([9001]);
+    },
+  },
+  'leave to us what HA manages': {
+    call: 'PUT /ha/resources',
+    prepare: (lab) => Promise.resolve(lab.sim.cluster.world.ha.set('vm:101', { state: 'started' })),
+    act: async (lab) => {
+      expect(await lab.hypervisor.ensureFenced(ref(101), noBeat)).toMatchObject({ fenced: true });
+    },
+    holds: (lab) => {
+      expect(lab.sim.cluster.world.ha.get('vm:101')!.state).toBe('ignored');
+      expect(machines(lab).get(101)).toBeUndefined();
+    },
+  },
   delete: {
     call: 'DELETE /qemu/9001',
     prepare: async (lab) => {

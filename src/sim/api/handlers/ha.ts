@@ -189,10 +189,9 @@ export const haHandlers: Readonly<Record<string, Handler>> = {
         ]),
       ),
       service_status: Object.fromEntries(
-        [...cluster.world.ha.keys()].map((sid) => [
-          sid,
-          { node: cluster.ha.nodeOf(sid), state: cluster.ha.stateOf(sid) },
-        ]),
+        [...cluster.world.ha.keys()]
+          .filter((sid) => cluster.world.ha.get(sid)?.state !== 'ignored')
+          .map((sid) => [sid, { node: cluster.ha.nodeOf(sid), state: cluster.ha.stateOf(sid) }]),
       ),
       timestamp: Math.floor(cluster.clock.now() / 1000),
     },

@@ -170,7 +170,9 @@ export class ToldStory {
     const { now } = this.#time;
     switch (step.kind) {
       case 'obey':
-        this.#become(withCommand({ ...state, asked: state.asked.slice(1) }, step.order, now));
+        this.#become(
+          withCommand({ ...state, asked: state.asked.filter((one) => one !== step.order) }, step.order, now),
+        );
         return;
       case 'look-again':
         this.#become(withDetection(state, step.trouble, now));
@@ -218,6 +220,7 @@ export class ToldStory {
         this.ended = true;
         return;
       case 'adopt':
+      case 'restore-answers':
       case 'reconcile':
         throw new Error(`unexpected here: ${step.kind}`);
     }
@@ -295,7 +298,9 @@ export class ToldStory {
     const { now } = this.#time;
     const why = whyNotPromote(this.state, phase, look, now);
     this.#become(
-      why === undefined ? withPromotionBegun(this.state, now) : withProbationExtended(this.state, phase, why, now),
+      why === undefined
+        ? withPromotionBegun(this.state, phase, now)
+        : withProbationExtended(this.state, phase, why, now),
     );
   }
 

@@ -112,6 +112,15 @@ async function available(command: string, args: string[]): Promise<boolean> {
   }
 }
 
+/** From 1.21 on Go gets the toolchain a module asks for; an older one, as Debian 12 has it, cannot build this client. */
+async function fetchesToolchains(): Promise<boolean> {
+  const { stdout } = await run('go', ['version'], { timeout: 20_000 });
+  const minor = Number(/go1\.(\d+)/.exec(stdout)?.[1] ?? 0);
+  if (minor >= 21) return true;
+  process.stdout.write(`skipped: ${stdout.trim()} is too old for go-proxmox, which needs 1.21 or later\n`);
+  return false;
+}
+
 describe('clients that were written for Proxmox VE', () => {
   let sim: Simulator;
   let folder: string;
@@ -151,6 +160,7 @@ describe('clients that were written for Proxmox VE', () => {
 
   test('go-proxmox clones, configures, starts, stops and deletes a guest', async () => {
     if (!(await available('go', ['version']))) return;
+    if (!(await fetchesToolchains())) return;
     const project = await mkdtemp(join(folder, 'go-'));
     const options = { cwd: project, env: environment, timeout: 180_000 };
     await writeFile(join(project, 'main.go'), go);

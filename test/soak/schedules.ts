@@ -83,7 +83,8 @@ async function runSchedule(fleet: Fleet, seed: number): Promise<ScheduleOutcome>
     names: ['svc'],
     endpoints: (sim) => sim.endpoints.map((one) => one.url),
     provider: {
-      timing: { settleMs: 700, lookMs: 50, lockedMs: 8_000, powerMs: 4_000, haMs: 4_000, shutdownSeconds: 1 },
+      // Longer than any call is held: what Proxmox's own 30 s are to our 36.
+      timing: { settleMs: 1_500, lookMs: 50, lockedMs: 8_000, powerMs: 4_000, haMs: 4_000, shutdownSeconds: 1 },
     },
   });
   const dice = new Dice(seed);

@@ -5,6 +5,7 @@ import { sizeGiB, properties } from './guest-config.ts';
 import { live, observed } from './guest.ts';
 import { shadowConfig } from './identity.ts';
 import { describedAs, sameInstance } from './marker.ts';
+import { mayStillCome } from './site.ts';
 import type { Work } from './site.ts';
 import { finished } from './tasks.ts';
 import { ensureConfig, Patience } from './writing.ts';
@@ -51,13 +52,15 @@ async function look(work: Work, spec: ShadowSpec): Promise<Look> {
 
 async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
   const patience = new Patience(work);
-  let doubtfulSince: number | undefined;
   let refusals = 0;
   let staleLooks = 0;
   for (;;) {
     work.waiting.beat();
     const seen = await look(work, spec);
-    if (seen.kind === 'ours') return;
+    if (seen.kind === 'ours') {
+      work.doubts.delete(spec.ref.vmid);
+      return;
+    }
     if (seen.kind === 'foreign') throw taken(spec, seen.why);
     if (seen.kind === 'cloning') {
       staleLooks = (await cloneRuns(work, spec)) ? 0 : staleLooks + 1;
@@ -65,7 +68,7 @@ async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
       await work.waiting.pause(work.timing.lookMs);
       continue;
     }
-    if (doubtfulSince !== undefined && work.waiting.now() - doubtfulSince < work.timing.settleMs) {
+    if (mayStillCome(work, spec.ref.vmid)) {
       await work.waiting.pause(work.timing.lookMs);
       continue;
     }
@@ -76,7 +79,7 @@ async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
         refusals += 1;
         if (refusals >= unseenRefusals) throw taken(spec, 'Proxmox says so, though this token sees nobody with it');
       }
-      if (isFailure(error, 'ambiguous')) doubtfulSince = work.waiting.now();
+      if (isFailure(error, 'ambiguous')) work.doubts.set(spec.ref.vmid, work.waiting.now());
       work.log.info({ vmid: spec.ref.vmid, source: spec.source.vmid }, `clone: looking again after: ${String(error)}`);
       await patience.after(error, 'exists');
     }

@@ -3,6 +3,7 @@ import { ProxmoxError } from './errors.ts';
 import { observed } from './guest.ts';
 import { isManaged } from './ha.ts';
 import { sameInstance } from './marker.ts';
+import { mayStillCome } from './site.ts';
 import type { Site, Work } from './site.ts';
 import { finished } from './tasks.ts';
 import { ensureConfig, Patience } from './writing.ts';
@@ -19,6 +20,11 @@ export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): 
     const found = await observed(work, ref.vmid);
     if (found === undefined) {
       work.lastNode.delete(ref.vmid);
+      // Given up while its clone was in doubt: a guest that came after this look would be nobody's.
+      if (mayStillCome(work, ref.vmid)) {
+        await work.waiting.pause(work.timing.lookMs);
+        continue;
+      }
       await requireNoDisks(work, ref);
       return;
     }

@@ -55,6 +55,7 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     timing: { ...defaultTiming, ...options.timing },
     lastNode: new Map(),
     lastView: new Map(),
+    doubts: new Map(),
   };
   const observer = new ClusterObserver(site);
   const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, noBeat, signal), ref)).config;

@@ -39,10 +39,21 @@ export type Site = {
   readonly lastNode: Map<number, string>;
   /** What a guest looked like when its node still answered. */
   readonly lastView: Map<number, GuestView>;
+  /** Clones into these VMIDs that may still be carried out late, and since when that is in doubt. */
+  readonly doubts: Map<number, number>;
 };
 
 /** One operation on a site: its calls can be given up, its waits tell the worker that it is alive. */
 export type Work = Site & { readonly waiting: Waiting };
+
+/** Whether a clone into this VMID, whose answer was lost, may still come: then its absence proves nothing yet. */
+export function mayStillCome(work: Work, vmid: number): boolean {
+  const since = work.doubts.get(vmid);
+  if (since === undefined) return false;
+  if (work.waiting.now() - since < work.timing.settleMs) return true;
+  work.doubts.delete(vmid);
+  return false;
+}
 
 export function work(
   site: Site,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { eventually } from '../sim/client.ts';
 import type { Lab } from './lab.ts';
 import { marker, noBeat, openLab, ref, shadow, tasksOf } from './lab.ts';
 
@@ -96,6 +97,24 @@ describe('a shadow on Proxmox', () => {
     await expect(making).rejects.toMatchObject({
       message: expect.stringContaining('qm unlock 9001 && qm destroy 9001'),
     });
+  });
+
+  test('given up while its clone is in doubt is not gone before that clone can no longer come', async () => {
+    await lab.sim.fault('api pve1 stall 1 POST /clone');
+    const giveUp = new AbortController();
+    const making = lab.hypervisor.ensureShadow(shadow(1), noBeat, giveUp.signal).catch((error: unknown) => error);
+    await eventually(
+      () => lab.logged.some((text) => text.startsWith('clone: looking again')),
+      (doubted) => doubted,
+    );
+    giveUp.abort();
+    expect(await making).toBeInstanceOf(Error);
+    const deleting = lab.hypervisor
+      .ensureDeleted(ref(9001), marker(1, 'retired'), noBeat)
+      .catch((error: unknown) => error);
+    await lab.sim.fault('api pve1 ok');
+    expect(await deleting).toMatchObject({ message: expect.stringContaining('refused, nothing was changed') });
+    expect(lab.sim.cluster.world.guests.has(9001)).toBe(true);
   });
 
   test('is deleted only when it is marked as retired, ours and stopped; gone is gone', async () => {

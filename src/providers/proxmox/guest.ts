@@ -186,11 +186,11 @@ export function powerOf(status: string, qmpStatus: string | undefined, lock: str
     case undefined:
     case 'running':
       return 'running';
+    // The last one sleeps by its own doing: QEMU is there, and anybody can wake it. Ours of that name lie on disk.
     case 'paused':
     case 'prelaunch':
-      return 'paused';
     case 'suspended':
-      return 'suspended';
+      return 'paused';
     default:
       // io-error, internal-error, guest-panicked: QEMU is there, the guest is not well.
       return 'unknown';

@@ -120,10 +120,9 @@ export function guestMetrics(cluster: Cluster, vmid: number): GuestSample {
   const maxmem = bytesOf(options);
   const seconds = machine ? Math.floor((cluster.clock.now() - machine.startedAt) / 1000) : 0;
   const load = machine ? cluster.machines.loadOf(vmid) : { qps: 0, capacityQps: 0 };
-  const suspended = guest.config.current['lock'] === 'suspended';
   return {
     name: guest.config.current['name'] ?? `VM ${vmid}`,
-    status: machine ? machine.qmp : suspended ? 'suspended' : 'stopped',
+    status: machine ? machine.qmp : 'stopped',
     template: guest.config.current['template'] === '1',
     uptime: seconds,
     maxcpu: coresOf(options, cluster.world.nodes.get(guest.node)?.cpus ?? 1),

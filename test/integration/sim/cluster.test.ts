@@ -115,6 +115,7 @@ describe('a cluster in virtual time', () => {
     expect(await done(sim, 'POST', `${guest}/status/suspend`, { todisk: 1 })).toBe('OK');
     expect((await ask(sim, 'GET', `${guest}/status/current`)).data).toMatchObject({
       status: 'stopped',
+      qmpstatus: 'stopped',
       lock: 'suspended',
     });
     const volumes = sim.cluster.world.volumes.length;

@@ -6,6 +6,7 @@ import { disks, memoryMiB, staticAddresses, storages } from '../../../src/provid
 import { shadowConfig } from '../../../src/providers/proxmox/identity.ts';
 import { describedAs, markerLine, readMarker, taggedAs } from '../../../src/providers/proxmox/marker.ts';
 import { checkedPath, targetOf } from '../../../src/providers/proxmox/path.ts';
+import { powerOf } from '../../../src/providers/proxmox/guest.ts';
 import { nextPowerStep } from '../../../src/providers/proxmox/power.ts';
 import { parseToken } from '../../../src/providers/proxmox/token.ts';
 
@@ -161,6 +162,21 @@ describe('the identity of a shadow', () => {
 });
 
 describe('power', () => {
+  test.each([
+    ['running', 'running', undefined, 'running'],
+    ['running', undefined, undefined, 'running'],
+    ['running', 'paused', undefined, 'paused'],
+    ['running', 'suspended', undefined, 'paused'],
+    ['running', 'prelaunch', undefined, 'paused'],
+    ['running', 'io-error', undefined, 'unknown'],
+    ['running', 'running', 'suspending', 'running'],
+    ['stopped', 'stopped', undefined, 'stopped'],
+    ['stopped', 'stopped', 'suspended', 'suspended'],
+    ['unknown', undefined, undefined, 'unknown'],
+  ] as const)('%s with QEMU %s and lock %s is %s', (status, qmpStatus, lock, power) => {
+    expect(powerOf(status, qmpStatus, lock)).toBe(power);
+  });
+
   test.each([
     ['stopped', 'running', 'start'],
     ['suspended', 'running', 'start'],

@@ -19,7 +19,7 @@ export function statusOf(call: Call, vmid: number): Record<string, unknown> {
     cpus: maxcpu,
     disk: 0,
     status: machine ? 'running' : 'stopped',
-    qmpstatus: machine ? machine.qmp : status === 'suspended' ? 'suspended' : 'stopped',
+    qmpstatus: status,
     ...(machine
       ? { pid: machine.pid, diskread, diskwrite, 'running-machine': 'pc-i440fx-10.1+pve0', 'running-qemu': '10.1.2' }
       : {}),

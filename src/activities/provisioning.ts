@@ -113,6 +113,7 @@ function shadowSpecOf({ spec, instance, lease, source }: ShadowOrder, heartbeatS
     ...sizeOf(resources, tier),
     address: lease.ipconfig,
     ...(lease.address6 === undefined ? {} : { address6: lease.address6 }),
+    ...(spec.identity === undefined ? {} : { identity: spec.identity }),
     ...(heartbeatSerial === undefined ? {} : { heartbeatSerial }),
   };
 }

@@ -53,6 +53,21 @@ export type PlannedEvent = {
   readonly factor: number;
 };
 
+/**
+ * What of its source's identity a shadow has, field by field. The address is always its own. New machine-id and host
+ * keys come from cloud-init, which sees a new instance because name and address differ; the template's machine-id must
+ * be empty. Keeping them needs vendor data for cloud-init, with `ssh_deletekeys: false`, on a storage of the cluster.
+ */
+export type IdentityPolicy = {
+  readonly hostname: 'own' | 'same';
+  /** `same` only for a source that never runs again beside the shadow. */
+  readonly mac: 'new' | 'same';
+  readonly machineId: 'new' | 'same';
+  readonly sshHostKeys: 'new' | 'same';
+  /** `local:snippets/umbra-vendor.yaml`: cloud-init vendor data that carries out what is `same`. */
+  readonly vendorSnippet?: string;
+};
+
 /** What the inventory says of one hosted VM, after validation and defaults. Plain JSON: it is carried in history. */
 export type HostedVmSpec = {
   readonly id: string;
@@ -63,6 +78,8 @@ export type HostedVmSpec = {
   readonly primary: { readonly cluster: string; readonly vmid: number; readonly address?: string };
   /** What shadows are cloned from: a template or a snapshot. The primary itself when absent. */
   readonly source?: { readonly vmid: number; readonly snapshot?: string };
+  /** What shadows keep of their source's identity; what is not named is their own. */
+  readonly identity?: Partial<IdentityPolicy>;
   /** Port of the vantage points' probes is in `checks`; memory and cores of a 1x shadow default to the primary's. */
   readonly resources?: { readonly cores: number; readonly memoryMiB: number };
   /** Queries per second at which one 1x instance saturates. */

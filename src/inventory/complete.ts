@@ -99,6 +99,7 @@ function completeHostedVm(
     ...(written.source === undefined
       ? {}
       : { source: { vmid: written.source.vmid, ...present({ snapshot: written.source.snapshot }) } }),
+    ...(written.identity === undefined ? {} : { identity: present(written.identity) }),
     ...(written.resources === undefined
       ? {}
       : { resources: { cores: written.resources.cores, memoryMiB: written.resources.memory } }),

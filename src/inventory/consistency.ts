@@ -33,6 +33,7 @@ export function checkConsistency(inventory: WrittenInventory, source: Source): v
     const path: Path = ['hostedVms', index];
     checkNames(vm, path, inventory, report);
     checkPrimary(vm, path, inventory, report);
+    checkIdentity(vm, path, inventory, report);
     checkPolicy(vm, path, inventory, report);
     vm.names.forEach((name, at) => {
       const owner = nameOwners.get(name);
@@ -164,6 +165,23 @@ function checkPrimary(vm: WrittenHostedVm, path: Path, inventory: WrittenInvento
   }
   if (vm.source?.snapshot === undefined && vm.source?.vmid === vmid) {
     report([...path, 'source'], 'is the primary itself: leave it out, or name a snapshot of it');
+  }
+}
+
+/** What may not exist twice in a network, and what Proxmox cannot keep by itself. */
+function checkIdentity(vm: WrittenHostedVm, path: Path, inventory: WrittenInventory, report: Report): void {
+  const { mac, machineId, sshHostKeys, vendorSnippet } = vm.identity ?? {};
+  for (const [key, value] of Object.entries({ machineId, sshHostKeys })) {
+    if (value === 'same' && vendorSnippet === undefined) {
+      report([...path, 'identity', key], 'same needs a vendorSnippet: only cloud-init in the guest can keep it');
+    }
+  }
+  if (mac !== 'same') return;
+  const most = vm.policy?.maxShadows ?? inventory.defaults?.policy?.maxShadows;
+  if (vm.source === undefined) {
+    report([...path, 'identity', 'mac'], "would be the running primary's, twice in one network: name a source");
+  } else if (most !== 1) {
+    report([...path, 'identity', 'mac'], 'would be that of every shadow at once: policy.maxShadows must be 1');
   }
 }
 

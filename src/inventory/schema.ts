@@ -121,6 +121,14 @@ const zoneShape = mapping(
   'a zone',
 );
 
+const vendorSnippet = scalar(
+  'a snippet',
+  { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_.-]*:snippets/[^/\\s,]+$' },
+  (value) =>
+    typeof value === 'string' && /^[A-Za-z][A-Za-z0-9_.-]*:snippets\/[^/\s,]+$/.test(value) ? value : undefined,
+  'local:snippets/umbra-vendor.yaml',
+);
+
 const storageClass: Shape<StorageClass> = scalar(
   'a storage class',
   { enum: builtStorageClasses },
@@ -314,6 +322,23 @@ const common = {
   holidays: optional(list(holiday, 'holidays'), 'whole days on which demand differs'),
 };
 
+const identity = mapping(
+  {
+    hostname: optional(read.oneOf('a hostname', ['own', 'same']), 'own: id-shadow-n; same: that of the source'),
+    mac: optional(
+      read.oneOf('a MAC address', ['new', 'same']),
+      'same only for a source that never runs beside its one shadow',
+    ),
+    machineId: optional(read.oneOf('a machine id', ['new', 'same']), 'same needs a vendor snippet'),
+    sshHostKeys: optional(read.oneOf('SSH host keys', ['new', 'same']), 'same needs a vendor snippet'),
+    vendorSnippet: optional(
+      vendorSnippet,
+      "cloud-init's vendor data on a storage of the cluster: local:snippets/umbra-vendor.yaml",
+    ),
+  },
+  'an identity',
+);
+
 const hostedVmShape = mapping(
   {
     id: required(read.identifier('an id'), 'what this hosted VM is called in commands and pages'),
@@ -333,6 +358,7 @@ const hostedVmShape = mapping(
       'the guest that serves it today',
     ),
     source: optional(source, 'what shadows are cloned from; the primary itself unless told'),
+    identity: optional(identity, "what shadows keep of their source's identity; all of it is their own unless told"),
     resources: optional(
       mapping(
         {

@@ -1,3 +1,4 @@
+import type { IdentityPolicy } from '../domain/policy.ts';
 import type { Tier } from '../domain/instance.ts';
 import type { EpochMs } from '../domain/time.ts';
 
@@ -68,21 +69,6 @@ export type ClusterView = {
   readonly nodes: readonly NodeView[];
   readonly guests: readonly GuestView[];
   readonly storages?: readonly StorageView[];
-};
-
-/**
- * What of its source's identity a shadow has, field by field. The address is always its own. New machine-id and host
- * keys come from cloud-init, which sees a new instance because name and address differ; the template's machine-id must
- * be empty. Keeping host keys needs a vendor snippet with `ssh_deletekeys: false` on a storage of the cluster.
- */
-export type IdentityPolicy = {
-  readonly hostname: 'own' | 'same';
-  /** `same` only for a source that never runs again beside the shadow. */
-  readonly mac: 'new' | 'same';
-  readonly machineId: 'new' | 'same';
-  readonly sshHostKeys: 'new' | 'same';
-  /** `local:snippets/umbra-vendor.yaml`: cloud-init vendor data that carries out what is `same`. */
-  readonly vendorSnippet?: string;
 };
 
 /** Everything a shadow is made from. Complete before the first call, so that any step may be repeated. */

@@ -1,4 +1,5 @@
-import type { IdentityPolicy, ShadowSpec } from '../../ports/hypervisor.ts';
+import type { IdentityPolicy } from '../../domain/policy.ts';
+import type { ShadowSpec } from '../../ports/hypervisor.ts';
 import type { ConfigChange } from './calls.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { properties, propertyString, vcpus } from './guest-config.ts';

@@ -101,6 +101,28 @@ describe('what an operator may write', () => {
     expect(vm?.policy.volumeThreshold).toEqual({ share: 0.7, quantile: 0.95 });
   });
 
+  test('an identity to keep, where that can be kept and does not exist twice', () => {
+    const { inventory } = parseInventory(
+      withShop(`    source: { vmid: 900 }
+    identity: { mac: same, hostname: same, sshHostKeys: same, vendorSnippet: "local:snippets/umbra.yaml" }
+    policy: { maxShadows: 1 }
+`),
+    );
+    expect(inventory?.hostedVms[0]?.identity).toEqual({
+      mac: 'same',
+      hostname: 'same',
+      sshHostKeys: 'same',
+      vendorSnippet: 'local:snippets/umbra.yaml',
+    });
+    const problems = (lines: string) => problemsOf(clusters + dns + shop + lines).join('\n');
+    expect(problems('    identity: { sshHostKeys: same }\n')).toContain('same needs a vendorSnippet');
+    expect(problems('    identity: { mac: same }\n')).toContain('twice in one network: name a source');
+    expect(problems('    identity: { mac: same }\n    source: { vmid: 900 }\n')).toContain(
+      'policy.maxShadows must be 1',
+    );
+    expect(problems('    identity: { vendorSnippet: "local:iso/x" }\n')).toContain('a snippet');
+  });
+
   test('names in their own script, in capitals and with a final dot mean one thing', () => {
     const { inventory } = parseInventory(
       clusters + dns + shop.replace('[shop.example.com]', '["Bücher.Example.com.", "*.BÜCHER.example.com"]'),

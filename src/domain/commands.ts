@@ -19,7 +19,7 @@ export const allowedIn: Readonly<Record<Command, readonly Phase['kind'][]>> = {
   retire: ['adopting', 'guarded', 'needs-human'],
 };
 
-/** Every operator command names who asks and why, and carries an id so that a repeat is answered, not done again. */
+/** Every operator command names who asks (`operator:ada@api`) and why, and carries an id so that a repeat is answered, not done again. */
 export type Asked = { readonly requestId: string; readonly actor: string; readonly reason: string };
 
 export type CommandArguments = {

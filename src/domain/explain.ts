@@ -42,8 +42,11 @@ function whyOf(state: HostedVmState): string[] {
   const { evaluation } = state;
   if (evaluation !== null) {
     const { risk, plan } = evaluation;
-    const parts = risk.parts.map(({ points, text }) => `${text} (${Math.round(points)})`).join('; ');
-    why.push(`risk ${Math.round(risk.score * 100)} of 100${parts === '' ? '' : `: ${parts}`}`);
+    const parts = risk.parts
+      .map(({ points, text }) => `${text} (${points > 0 && points < 1 ? '<1' : Math.round(points)})`)
+      .join('; ');
+    const points = risk.score > 0 && risk.score < 0.01 ? 'below 1' : String(Math.round(risk.score * 100));
+    why.push(`risk ${points} of 100${parts === '' ? '' : `: ${parts}`}`);
     if (evaluation.modelReason !== undefined) why.push(`forecast by ${evaluation.modelReason}`);
     if (evaluation.capacityReason !== undefined) why.push(`capacity: ${evaluation.capacityReason}`);
     why.push(...plan.reasons.map(({ text }) => `standby plan: ${text}`));

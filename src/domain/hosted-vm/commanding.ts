@@ -89,7 +89,7 @@ export function acceptedText(state: HostedVmState, { command, with: asked }: Ask
 /** Carries an accepted command out as far as the state goes; a move is only begun here. */
 export function withCommand(state: HostedVmState, order: AskedCommand, now: EpochMs): HostedVmState {
   const { command, with: asked } = order;
-  const actor = `operator:${asked.actor}`;
+  const { actor } = asked;
   // Asked in one phase, its turn in another: the table is asked again.
   const refused = refusalFor(state, command, asked);
   if (refused !== undefined) {

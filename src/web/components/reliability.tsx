@@ -9,10 +9,10 @@ export function Reliability({ bins, text }: { readonly bins: readonly Bin[]; rea
   return (
     <section aria-labelledby="reliability">
       <h2 id="reliability">Reliability of the risk score</h2>
-      {text === undefined ? null : <p>{text}.</p>}
-      {filled.length === 0 ? (
-        <p class="quiet">Too few scored moments have been followed by an outcome.</p>
-      ) : (
+      <p class="quiet">
+        {text === undefined ? 'Too few scored moments have been followed by an outcome.' : sentence(text)}
+      </p>
+      {filled.length === 0 ? null : (
         <div class="side-by-side">
           <svg
             class="reliability"
@@ -66,4 +66,8 @@ export function Reliability({ bins, text }: { readonly bins: readonly Bin[]; rea
       )}
     </section>
   );
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -86,7 +86,7 @@ function InUseRow({ score }: { readonly score: HostedVmScore }) {
       <td class="number">
         <Held score={score} />
       </td>
-      <td>
+      <td class="words">
         <strong class={forecast === 'ok' ? 'ok' : 'bad'}>{standingWords[forecast]}</strong>
         {doubt === null ? null : <div>{doubt}</div>}
         {capacity === null ? null : <div class="quiet">capacity: {capacity}</div>}

@@ -73,9 +73,10 @@ function guardMovesOfTheDay({ failoversAt, now }: GuardInput): GuardRefusal | un
   });
 }
 
-function guardBlockPeriod({ blockedUntil, now }: GuardInput): GuardRefusal | undefined {
+/** What the cluster itself says is dead does not flap: waiting with a shadow ready would only lengthen the outage. */
+function guardBlockPeriod({ blockedUntil, explained, now }: GuardInput): GuardRefusal | undefined {
   const leftMs = blockedUntil - now;
-  if (leftMs <= 0) return undefined;
+  if (leftMs <= 0 || explained) return undefined;
   const text = `moved a moment ago: blocked for another ${formatDuration(leftMs)} unless a human approves`;
   return { ...ask('blocked', text, { leftMs }), lookAgainInMs: Math.min(leftMs, minuteMs) };
 }

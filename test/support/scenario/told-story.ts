@@ -12,7 +12,7 @@ import type { ServingTrouble } from '../../../src/domain/hosted-vm/evidence.ts';
 import { isExplained, withReports } from '../../../src/domain/hosted-vm/evidence.ts';
 import { candidates, instanceOf, nameOf } from '../../../src/domain/hosted-vm/instances.ts';
 import { withShadowLost } from '../../../src/domain/hosted-vm/losing.ts';
-import { withAnswersChanged, withFenced } from '../../../src/domain/hosted-vm/moving.ts';
+import { withAnswersChanged, withFenced, withMoveGivenUp } from '../../../src/domain/hosted-vm/moving.ts';
 import { withInstanceNews } from '../../../src/domain/hosted-vm/news.ts';
 import type { SideWork, Step } from '../../../src/domain/hosted-vm/next-step.ts';
 import { nextStep, sideWork } from '../../../src/domain/hosted-vm/next-step.ts';
@@ -30,7 +30,7 @@ import type { HostedVmSpec } from '../../../src/domain/policy.ts';
 import { hourMs, minuteMs, secondMs } from '../../../src/domain/time.ts';
 import { planAnswers } from '../../../src/planning/dns-plan.ts';
 import { evaluate } from '../../../src/planning/evaluate.ts';
-import { decideFailover } from '../../../src/planning/failover.ts';
+import { decideFailover, isAsleep } from '../../../src/planning/failover.ts';
 import type { Machine, Machines } from './machines.ts';
 import type { Timetable } from './timetable.ts';
 
@@ -230,9 +230,8 @@ export class ToldStory {
     const { state } = this;
     const serving = state.serving.map((id) => instanceOf(state, id));
     const ready = candidates(state);
-    const looks = [...serving, ...ready].map((instance) => {
-      const machine = this.machineOf(instance);
-      const answers = machine !== undefined && this.#machines.answers(machine);
+    const looks = [...serving, ...ready.filter((instance) => !isAsleep(instance))].map((instance) => {
+      const answers = this.#answers(instance.id);
       return { instance: instance.id, answers, latencyMs: 1, detail: answers ? '200 OK' : 'no answer' };
     });
     const decision = decideFailover({
@@ -250,12 +249,23 @@ export class ToldStory {
   }
 
   #switch(phase: Phase & { kind: 'failing-over' }, move: Move): void {
-    const asleep = phase.to.filter((id) => this.machineOf(instanceOf(this.state, id))?.power !== 'running');
+    const asleep = phase.to.filter((id) => {
+      const instance = instanceOf(this.state, id);
+      return isAsleep(instance) || instance.state.kind === 'fenced' || instance.state.kind === 'failed';
+    });
     const wakes = asleep.map((id) =>
       this.machineOf(instanceOf(this.state, id))?.power === 'paused' ? takes.resume : takes.boot,
     );
     this.#act(Math.max(0, ...wakes) + takes.dns, () => {
       for (const id of asleep) this.#power(id, 'running');
+      const silent = phase.to.find((id) => !this.#answers(id));
+      if (silent !== undefined && asleep.includes(silent)) {
+        const instance = instanceOf(this.state, silent);
+        const reason = { code: 'does-not-wake', text: `${nameOf(instance)} was started and does not answer` };
+        const unusable = instance.role === 'shadow' ? silent : undefined;
+        this.#become(withMoveGivenUp(this.state, move, reason, this.#time.now, unusable));
+        return;
+      }
       if (this.#machines.dnsAway) {
         const reason = { code: 'name-server-away', text: 'changing DNS failed: no answer from the name server' };
         const again = { ...this.state, lookAgainAt: this.#time.now + 2 * secondMs };
@@ -270,6 +280,11 @@ export class ToldStory {
       const change = { generation: plan.to, appliedAtMs: this.#time.now };
       this.#become(withAnswersChanged(this.state, phase.to, change, move, phase.cause, this.#time.now));
     });
+  }
+
+  #answers(id: InstanceId): boolean {
+    const machine = this.machineOf(instanceOf(this.state, id));
+    return machine !== undefined && this.#machines.answers(machine);
   }
 
   /** Runs beside the story. A node that is off cannot be asked: its guests are fenced once it is declared dead. */
@@ -290,10 +305,7 @@ export class ToldStory {
   }
 
   #lookBeforePromotion(phase: Phase & { kind: 'probation' }): void {
-    const serving = this.state.serving.map((id) => {
-      const machine = this.machineOf(instanceOf(this.state, id));
-      return { instance: id, answers: machine !== undefined && this.#machines.answers(machine), detail: 'looked at' };
-    });
+    const serving = this.state.serving.map((id) => ({ instance: id, answers: this.#answers(id), detail: 'looked at' }));
     const look = { serving, dnsAgrees: true, dnsDetail: '', formerQps: null };
     const { now } = this.#time;
     const why = whyNotPromote(this.state, phase, look, now);

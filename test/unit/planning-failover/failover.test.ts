@@ -125,6 +125,7 @@ describe('the guards', () => {
   test.each<[string, Partial<Situation>]>([
     ['an open breaker', { breaker: open, explained: true }],
     ['no tokens', { failoverTokens: 0, explained: true }],
+    ['the block period', { blockedUntil: now + 1, explained: true }],
     ['moves of yesterday', { failoversAt: [now - 86_400_001, now - 90_000_000] }],
   ])('%s does not stand in the way of an explained or a rare failover', (_, changes) => {
     expect(decideFailover(situation(changes)).kind).toBe('move');

@@ -27,13 +27,17 @@ export function withInstanceState(state: HostedVmState, id: InstanceId, to: Inst
   return withInstance(state, { ...instanceOf(state, id), state: to });
 }
 
-/** Shadows that are ready, on their way or being brought back, not serving: what the standby plan is compared with. */
+/**
+ * Shadows that are ready, on their way or being brought back, not serving: what the standby plan is compared with.
+ * While the serving set is in trouble nobody waits for a lost one: another is started beside it.
+ */
 export function standbys(state: HostedVmState): Instance[] {
+  const patient = state.detectedAt === null;
   return state.instances.filter(
     (instance) =>
       instance.role === 'shadow' &&
       !state.serving.includes(instance.id) &&
-      (instance.state.kind === 'warm' || instance.state.kind === 'provisioning' || isLost(instance)),
+      (instance.state.kind === 'warm' || instance.state.kind === 'provisioning' || (patient && isLost(instance))),
   );
 }
 

@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import cron from 'node-cron';
 import { createClusterActivities } from '../activities/cluster.ts';
+import { createSweepActivities } from '../activities/sweep.ts';
 import { heartbeatSerial } from '../api/heartbeat-serial.ts';
 import { hostedVmWorkflowId } from '../domain/cluster-messages.ts';
 import { hostedVmSignals } from '../domain/hosted-vm/messages.ts';
@@ -13,6 +14,7 @@ import { healthFactors } from './health-factors.ts';
 import { temporalClient, workerConnection } from './parts.ts';
 import type { Parts, TemporalPlace } from './parts.ts';
 import type { Process } from './process.ts';
+import { keepSweeps, sweepDeps } from './sweeps.ts';
 
 export type WorkerProcessOptions = {
   readonly temporal: TemporalPlace;
@@ -54,8 +56,9 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     connection,
     namespace: options.temporal.namespace,
     identity: options.identity,
-    more: createClusterActivities(deps),
+    more: { ...createClusterActivities(deps), ...createSweepActivities(sweepDeps(parts, temporal.client)) },
   });
+  const sweeps = keepSweeps(parts, temporal.client);
   const watcher = watchDemand({
     demand: stores.demand,
     registry: stores.registry,
@@ -86,7 +89,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     done: worker.done,
     stop: async () => {
       await upkeep.destroy();
-      await Promise.all([watcher.stop(), foresight.stop()]);
+      await Promise.all([watcher.stop(), foresight.stop(), sweeps.stop()]);
       await worker.stop();
       await temporal.close();
       await connection.close();

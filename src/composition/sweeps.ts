@@ -1,0 +1,136 @@
+import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
+import type { SweepDeps } from '../activities/sweep.ts';
+import type { LedgerView } from '../domain/cluster/ledger.ts';
+import type { SweepReport } from '../domain/cluster/sweep.ts';
+import { clusterWorkflowId, hostedVmWorkflowId, taskQueues } from '../domain/cluster-messages.ts';
+import type { UmbraEvent } from '../domain/event.ts';
+import { hostedVmQueries } from '../domain/hosted-vm/messages.ts';
+import type { HostedVmView } from '../domain/view.ts';
+import type { Parts } from './parts.ts';
+
+const prefix = 'sweep/';
+/** An orphan costs memory and a lease, and it is looked at twice before it is touched: minutes are soon enough. */
+const cadence = '3 minutes';
+/** Clusters are not all looked at in the same second. */
+const jitter = '30 seconds';
+/** Long enough for two looks at a large cluster whose name servers are slow. */
+const longest = '15 minutes';
+
+/** What the sweep needs from the world: the inventory in force, what workflows say of themselves, and where it tells. */
+export function sweepDeps(parts: Pick<Parts, 'inventory' | 'providers' | 'stores' | 'log'>, client: Client): SweepDeps {
+  const hostedVmOf = async (id: string): Promise<HostedVmView | undefined> => {
+    try {
+      return await client.workflow.getHandle(hostedVmWorkflowId(id)).query<HostedVmView>(hostedVmQueries.view);
+    } catch (error) {
+      // Only that it does not run is an answer; that it cannot be asked must not look like it.
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
+  };
+  const told = new Map<string, string>();
+  return {
+    hypervisorOf: parts.providers.hypervisorOf,
+    nameServerOf: parts.providers.nameServerOf,
+    inventory: () => {
+      const known = parts.inventory.current();
+      if (known === undefined) return Promise.reject(new Error('no inventory has been applied yet'));
+      return Promise.resolve(known.inventory);
+    },
+    ledgerOf: (cluster) => client.workflow.getHandle(clusterWorkflowId(cluster)).query<LedgerView>('ledger'),
+    hostedVmOf,
+    report: async (report) => {
+      // What stands as it stood is not said again every three minutes.
+      const said = report.findings.map(({ reason }) => reason.text).join('\n');
+      if (told.get(report.cluster) === said) return;
+      told.set(report.cluster, said);
+      for (const { severity, reason } of report.findings) {
+        parts.log[severity === 'warning' ? 'warn' : 'info']({ cluster: report.cluster, ...reason.facts }, reason.text);
+      }
+      for (const [id, events] of eventsByHostedVm(report)) {
+        const view = await hostedVmOf(id);
+        if (view !== undefined) await parts.stores.registry.save(view, events);
+      }
+    },
+  };
+}
+
+const dayMs = 86_400_000;
+
+/** One line in the timeline of the hosted VM it concerns, once a day for as long as it is so. */
+function eventsByHostedVm({ at, cluster, findings }: SweepReport): Map<string, UmbraEvent[]> {
+  const events = new Map<string, UmbraEvent[]>();
+  for (const { hostedVmId, reason } of findings) {
+    if (hostedVmId === undefined) continue;
+    const id = `sweep/${cluster}/${reason.code}/${JSON.stringify(reason.facts ?? {})}/${Math.floor(at / dayMs)}`;
+    const event: UmbraEvent = {
+      ...{ id, at, hostedVmId, kind: 'sweep-finding', actor: 'sweep', reason },
+      facts: { cluster, ...reason.facts },
+    };
+    events.set(hostedVmId, [...(events.get(hostedVmId) ?? []), event]);
+  }
+  return events;
+}
+
+export type Sweeps = { stop(): Promise<void> };
+
+/** Keeps one Temporal Schedule per cluster of the inventory; every worker does, and making one twice changes nothing. */
+export function keepSweeps(parts: Pick<Parts, 'inventory' | 'log'>, client: Client): Sweeps {
+  const running = { last: Promise.resolve() };
+  const keep = (): void => {
+    running.last = running.last
+      .then(() =>
+        ensureSchedules(
+          client,
+          parts.inventory.current()?.inventory.clusters.map(({ name }) => name),
+        ),
+      )
+      .catch((error: unknown) =>
+        parts.log.warn({ error: String(error) }, 'the schedules of the sweep could not be kept'),
+      );
+  };
+  const unsubscribe = parts.inventory.onChange(keep);
+  // Temporal may have been away, or somebody may have deleted one.
+  const timer = setInterval(keep, 10 * 60_000);
+  keep();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      unsubscribe();
+      await running.last;
+    },
+  };
+}
+
+async function ensureSchedules(client: Client, clusters: readonly string[] | undefined): Promise<void> {
+  if (clusters === undefined) return;
+  for (const cluster of clusters) {
+    await client.schedule
+      .create({
+        scheduleId: `${prefix}${cluster}`,
+        spec: { intervals: [{ every: cadence }], jitter },
+        policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' },
+        action: {
+          type: 'startWorkflow',
+          workflowType: 'sweep',
+          workflowId: `${prefix}${cluster}`,
+          taskQueue: taskQueues.workflows,
+          args: [{ cluster }],
+          workflowExecutionTimeout: longest,
+        },
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+      });
+  }
+  for await (const { scheduleId } of client.schedule.list()) {
+    if (!scheduleId.startsWith(prefix) || clusters.includes(scheduleId.slice(prefix.length))) continue;
+    await client.schedule
+      .getHandle(scheduleId)
+      .delete()
+      .catch((error: unknown) => {
+        if (!(error instanceof ScheduleNotFoundError)) throw error;
+      });
+  }
+}

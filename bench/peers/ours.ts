@@ -16,6 +16,7 @@ const options = JSON.parse(process.argv[2]!) as {
   startedAt?: number;
 };
 const sums = { answers: 0, corrected: 0, batches: 0 };
+const correctedByName = new Map<string, number>();
 const counter: { frames: () => number } = { frames: () => 0 };
 const { eventsPerSecond, startedAt = 0 } = options;
 const collector = await startCollector({
@@ -26,7 +27,9 @@ const collector = await startCollector({
       const shares = new Map(batch.buckets.map((bucket) => [bucket.at, bucket.observedShare ?? bucket.intake ?? 1]));
       for (const count of batch.counts) {
         sums.answers += count.answers;
-        sums.corrected += count.answers / shares.get(count.at)!;
+        const corrected = count.answers / shares.get(count.at)!;
+        sums.corrected += corrected;
+        correctedByName.set(count.hostedVmId, (correctedByName.get(count.hostedVmId) ?? 0) + corrected);
       }
       sums.batches += 1;
       return Promise.resolve('written' as const);
@@ -50,11 +53,12 @@ counter.frames = () => {
   return shed + Object.values(frames).reduce((sum, n) => sum + n, 0);
 };
 process.stdin.on('data', (line: Buffer) => {
-  const end = line.toString().startsWith('end') ? collector.close() : Promise.resolve();
-  void end.then(() => {
+  const ends = line.toString().startsWith('end');
+  void (ends ? collector.close() : Promise.resolve()).then(() => {
     const { frames, evicted } = collector.stats();
     const memory = process.memoryUsage();
-    process.stdout.write(`${JSON.stringify({ frames, evicted, ...sums, rss: memory.rss, memory })}\n`);
+    const largest = ends ? [...correctedByName].sort(([, a], [, b]) => b - a).slice(0, 20) : [];
+    process.stdout.write(`${JSON.stringify({ frames, evicted, ...sums, rss: memory.rss, memory, largest })}\n`);
   });
 });
 process.stdout.write('ready\n');

@@ -11,6 +11,8 @@ export type Stream = {
   readonly starts: Uint32Array;
   readonly secondsAt: Uint32Array;
   readonly nanosecondsAt: Uint32Array;
+  /** How many frames are about each name, where that is known. */
+  readonly perName?: Uint32Array;
 };
 
 /** The data frames of a recording, without its control frames. */
@@ -29,8 +31,13 @@ export function generatedStream(count: number, sources: number, names: number, s
   const random = generator(seed);
   const pickName = zipf(names, random);
   const pickSource = zipf(sources, random);
-  const frames = Array.from({ length: count }, () => responseFrame(pickName(), pickSource(), random()));
-  return streamOf(frames);
+  const perName = new Uint32Array(names);
+  const frames = Array.from({ length: count }, () => {
+    const name = pickName();
+    perName[name]! += 1;
+    return responseFrame(name, pickSource(), random());
+  });
+  return { ...streamOf(frames), perName };
 }
 
 export const nameOf = (i: number): string => `vm-${String(i).padStart(5, '0')}.vm.example`;

@@ -1,29 +1,7 @@
-import type { DemandCount } from '../domain/demand.ts';
 import type { EpochMs } from '../domain/time.ts';
+import { BucketCounts } from './bucket-counts.ts';
+import { row, rowWords } from './rows.ts';
 import { HyperLogLogs, SpaceSavings } from './sketches.ts';
-
-/** Words of one hosted VM: a cache line, since one answer touches most of them. */
-export const rowWords = 16;
-
-/** Where each count lies in a row. */
-export const row = {
-  touched: 0,
-  answers: 1,
-  deduplicated: 2,
-  established: 3,
-  tcp: 4,
-  bytes: 5,
-  noerror: 6,
-  nxdomain: 7,
-  servfail: 8,
-  refused: 9,
-  otherRcode: 10,
-  a: 11,
-  aaaa: 12,
-  https: 13,
-  otherType: 14,
-  sketch: 15,
-} as const;
 
 /** Counts of one bucket of event time, by the number of the hosted VM. Reused when its time is over. */
 export class Bucket {
@@ -93,51 +71,22 @@ export class Bucket {
    * What was counted so far, one entry for each hosted VM that was asked for.
    * @param estimates client queries per second by hosted VM number; undefined: not estimated
    */
-  counts(idOf: (slot: number) => string | undefined, estimates: Float64Array | undefined): DemandCount[] {
-    const result: DemandCount[] = [];
-    for (let i = 0; i < this.touchedCount; i += 1) {
-      const slot = this.touched[i]!;
-      const hostedVmId = idOf(slot);
-      if (hostedVmId === undefined) continue;
-      const r = this.rows.subarray(slot * rowWords, (slot + 1) * rowWords);
-      const answers = r[row.answers]!;
-      const estimate = estimates?.[slot];
-      result.push({
-        hostedVmId,
-        at: this.at,
-        answers,
-        deduplicated: r[row.deduplicated]!,
-        established: r[row.established]!,
-        estimatedQps: estimate === undefined || Number.isNaN(estimate) ? null : Number(estimate.toPrecision(5)),
-        sources: answers === 0 ? 0 : Math.max(1, Math.round(this.sources.estimate(r[row.sketch]!))),
-        rcodes: split(r, rcodeColumns),
-        types: split(r, typeColumns),
-        tcp: r[row.tcp]!,
-        responseBytes: r[row.bytes]!,
-        topShare: answers === 0 ? 0 : Number((this.tops.top(r[row.sketch]!) / answers).toFixed(4)),
-      });
+  counts(idOf: (slot: number) => string | undefined, estimates: Float64Array | undefined): BucketCounts {
+    const count = this.touchedCount;
+    const slots = this.touched.slice(0, count);
+    const rows = new Uint32Array(count * rowWords);
+    const sources = new Uint32Array(count);
+    const tops = new Uint32Array(count);
+    const estimated = estimates === undefined ? undefined : new Float32Array(count);
+    for (let i = 0; i < count; i += 1) {
+      const from = slots[i]! * rowWords;
+      const to = i * rowWords;
+      for (let word = 0; word < rowWords; word += 1) rows[to + word] = this.rows[from + word]!;
+      const sketch = rows[to + row.sketch]!;
+      sources[i] = rows[to + row.answers] === 0 ? 0 : Math.max(1, Math.round(this.sources.estimate(sketch)));
+      tops[i] = this.tops.top(sketch);
+      if (estimated !== undefined) estimated[i] = estimates![slots[i]!]!;
     }
-    return result;
+    return new BucketCounts(this.at, idOf, slots, rows, sources, tops, estimated);
   }
-}
-
-const rcodeColumns = [
-  ['NOERROR', row.noerror],
-  ['NXDOMAIN', row.nxdomain],
-  ['SERVFAIL', row.servfail],
-  ['REFUSED', row.refused],
-  ['OTHER', row.otherRcode],
-] as const;
-
-const typeColumns = [
-  ['A', row.a],
-  ['AAAA', row.aaaa],
-  ['HTTPS', row.https],
-  ['OTHER', row.otherType],
-] as const;
-
-function split(r: Uint32Array, columns: readonly (readonly [string, number])[]): Record<string, number> {
-  const result: Record<string, number> = {};
-  for (const [name, column] of columns) if (r[column]! > 0) result[name] = r[column]!;
-  return result;
 }

@@ -4,7 +4,6 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
 import { bucketMs } from '../domain/demand.ts';
-import type { DemandBatch } from '../domain/demand.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import { Attendance } from './attendance.ts';
@@ -21,6 +20,7 @@ import type { NameSource, RegisteredName } from './names.ts';
 import { Overload } from './overload.ts';
 import { Sender } from './sender.ts';
 import { Spool } from './spool.ts';
+import type { LazyBatch } from './spool.ts';
 import { defaultTallyOptions, Tally } from './tally.ts';
 import type { ClosedBucket, TallyOptions, TallyTotals } from './tally.ts';
 
@@ -141,7 +141,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const lastNames = known.fromSource ? undefined : await recallNames(spoolDir);
   if (lastNames !== undefined && !known.fromSource) register(lastNames);
 
-  const toBatch = (bucket: ClosedBucket, final: boolean): DemandBatch => {
+  const toBatch = (bucket: ClosedBucket, final: boolean): LazyBatch => {
     const now = clock();
     const attended = final
       ? attendance.take(bucket.at, now)

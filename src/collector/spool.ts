@@ -2,7 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:f
 import { join } from 'node:path';
 
 import { bucketMs } from '../domain/demand.ts';
-import type { DemandBatch } from '../domain/demand.ts';
+import type { DemandBatch, DemandCount } from '../domain/demand.ts';
 import { hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { condense } from './condense.ts';
@@ -19,6 +19,12 @@ type Spooled = {
   readonly spanMs: number;
   readonly bytes: number;
 };
+
+/** A batch whose counts are made as they are written; they may be read more than once. */
+export type LazyBatch = Omit<DemandBatch, 'counts'> & { readonly counts: Iterable<DemandCount> };
+
+/** Counts that are text at one time: 100 KiB. */
+const countsPerPiece = 400;
 
 export type SpoolOptions = {
   readonly dir: string;
@@ -46,6 +52,8 @@ export class Spool {
   #files: Spooled[] = [];
   #bytes = 0;
   #seq = 0;
+  /** The newest batch, which a store that keeps up is given without reading its file. */
+  #newest: { readonly name: string; readonly batch: LazyBatch } | undefined;
   /** One change of the folder at a time, in the order asked for. */
   #last: Promise<unknown> = Promise.resolve();
   /** Batches put together because the spool was full, and batches given up because even that was not enough. */
@@ -65,7 +73,7 @@ export class Spool {
     const previous = Number(await readFile(epochFile, 'utf8').catch(() => '0'));
     // The time as a floor: a collector whose folder was lost must not repeat an epoch the store has seen.
     const epoch = Math.max(previous + 1, Math.floor(options.now));
-    await replaceFile(epochFile, String(epoch), true);
+    await replaceFile(epochFile, [String(epoch)], true);
     const spool = new Spool(options, epoch);
     await spool.#takeUp();
     return spool;
@@ -124,6 +132,7 @@ export class Spool {
   }
 
   #forget(file: Spooled): void {
+    if (this.#newest?.name === file.name) this.#newest = undefined;
     const index = this.#files.indexOf(file);
     if (index < 0) return;
     this.#files.splice(index, 1);
@@ -137,23 +146,23 @@ export class Spool {
   }
 
   /** Notes what open buckets hold, so that a kill loses no more than what came since. */
-  checkpoint(batches: readonly DemandBatch[]): Promise<void> {
+  checkpoint(batches: readonly LazyBatch[]): Promise<void> {
     return this.#inTurn(async () => {
       for (const batch of batches) {
-        await replaceFile(join(this.#options.dir, nameOf(batch, 'open')), JSON.stringify(batch), false);
+        await replaceFile(join(this.#options.dir, nameOf(batch, 'open')), piecesOf(batch), false);
       }
     });
   }
 
   /** Keeps a closed bucket until the store has it. */
-  put(batch: DemandBatch): Promise<void> {
+  put(batch: LazyBatch): Promise<void> {
     return this.#inTurn(async () => {
       const { dir } = this.#options;
       const name = nameOf(batch, 'batch');
-      const text = JSON.stringify(batch);
-      await replaceFile(join(dir, name), text, true);
+      const bytes = await replaceFile(join(dir, name), piecesOf(batch), true);
       await rm(join(dir, nameOf(batch, 'open')), { force: true });
-      this.#add(parseName(name, Buffer.byteLength(text))!);
+      this.#add(parseName(name, bytes)!);
+      this.#newest = { name, batch };
       if (this.#bytes > this.#options.maxBytes) await this.#makeRoom();
     });
   }
@@ -170,6 +179,10 @@ export class Spool {
   }
 
   async #read(file: Spooled): Promise<DemandBatch | undefined> {
+    if (this.#newest?.name === file.name) {
+      const { batch } = this.#newest;
+      return { ...batch, counts: [...batch.counts] };
+    }
     try {
       return JSON.parse(await readFile(join(this.#options.dir, file.name), 'utf8')) as DemandBatch;
     } catch {
@@ -248,20 +261,21 @@ export class Spool {
     const sum = condense(batches, stepMs);
     const name = nameOf(sum, 'batch');
     const text = JSON.stringify({ ...sum, replaces: group.map((file) => file.name) });
-    await replaceFile(join(dir, name), text, true);
+    const bytes = await replaceFile(join(dir, name), [text], true);
     const at = this.#files.indexOf(group[0]!);
     for (const file of group) if (file.name !== name) await this.#delete(file);
-    this.#files.splice(at, 0, parseName(name, Buffer.byteLength(text))!);
-    this.#bytes += Buffer.byteLength(text);
+    this.#files.splice(at, 0, parseName(name, bytes)!);
+    this.#bytes += bytes;
     this.condensed += batches.length;
     const when = new Date(sum.buckets[0]!.at).toISOString();
     log('warn', `spool full: ${batches.length} buckets from ${when} are put together into one of ${stepMs / 1_000} s`);
   }
 }
 
-function nameOf(batch: DemandBatch, kind: 'open' | 'batch'): string {
+function nameOf(batch: LazyBatch, kind: 'open' | 'batch'): string {
   const at = batch.buckets[0]?.at ?? 0;
-  const spanMs = batch.counts[0]?.spanMs ?? bucketMs;
+  const [first] = batch.counts;
+  const spanMs = first?.spanMs ?? bucketMs;
   return `${batch.epoch}-${String(batch.seq).padStart(10, '0')}-${at}-${spanMs}.${kind}`;
 }
 
@@ -272,15 +286,35 @@ function parseName(name: string, bytes: number): Spooled | undefined {
   return { name, epoch, seq, at, spanMs, bytes };
 }
 
-/** A reader sees the old content or the new, never a part; `durable` also survives a power cut. */
-async function replaceFile(path: string, text: string, durable: boolean): Promise<void> {
+/** The text of a batch. */
+function* piecesOf({ counts, ...head }: LazyBatch): Generator<string> {
+  yield `${JSON.stringify(head).slice(0, -1)},"counts":[`;
+  let piece: DemandCount[] = [];
+  let separator = '';
+  for (const count of counts) {
+    piece.push(count);
+    if (piece.length < countsPerPiece) continue;
+    yield separator + JSON.stringify(piece).slice(1, -1);
+    separator = ',';
+    piece = [];
+  }
+  yield piece.length === 0 ? ']}' : `${separator}${JSON.stringify(piece).slice(1)}}`;
+}
+
+/** A reader sees the old content or the new, never a part; `durable` also survives a power cut. @returns bytes written */
+async function replaceFile(path: string, pieces: Iterable<string>, durable: boolean): Promise<number> {
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w', 0o600);
+  let bytes = 0;
   try {
-    await file.writeFile(text);
+    for (const piece of pieces) {
+      await file.writeFile(piece);
+      bytes += Buffer.byteLength(piece);
+    }
     if (durable) await file.sync();
   } finally {
     await file.close();
   }
   await rename(temporary, path);
+  return bytes;
 }

@@ -1,13 +1,14 @@
 import { bucketMs } from '../domain/demand.ts';
-import type { DemandCount } from '../domain/demand.ts';
 import type { EpochMs } from '../domain/time.ts';
-import { Bucket, row } from './buckets.ts';
+import type { BucketCounts } from './bucket-counts.ts';
+import { Bucket } from './buckets.ts';
 import { clientSubnet, headerBytes, nameEnd, u16 } from './dns-answer.ts';
 import { authResponse, clientResponse, DnstapScanner, tcp } from './dnstap.ts';
 import { NameTable } from './names.ts';
 import type { RegisteredName } from './names.ts';
 import { prefixesOf } from './prefixes.ts';
 import type { Prefixes } from './prefixes.ts';
+import { row } from './rows.ts';
 import { sighting, Sightings, ticksPerSecond } from './sightings.ts';
 import { mix } from './sketches.ts';
 
@@ -45,7 +46,7 @@ export type ClosedBucket = {
   readonly late: number;
   readonly undecodable: number;
   readonly unknownNames: number;
-  readonly counts: DemandCount[];
+  readonly counts: BucketCounts;
 };
 
 /** What became of all frames since the start. Their sum is the number of data frames. */

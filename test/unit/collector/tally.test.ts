@@ -30,7 +30,7 @@ function feed(tally: Tally, options: Partial<ResponseOptions>): void {
 }
 
 const only = (buckets: readonly ClosedBucket[], id = 'shop'): DemandCount =>
-  buckets.flatMap(({ counts }) => counts).find(({ hostedVmId }) => hostedVmId === id)!;
+  buckets.flatMap(({ counts }) => [...counts]).find(({ hostedVmId }) => hostedVmId === id)!;
 
 const source = (i: number): number[] => [10, (i >> 8) & 255, i & 255, 1];
 
@@ -92,7 +92,8 @@ describe('counting', () => {
     const tally = tallyOf();
     for (let i = 0; i < 5_000; i += 1) feed(tally, { name: `x${i}.example` });
     const [bucket] = tally.closeAll();
-    expect(bucket).toMatchObject({ unknownNames: 5_000, counts: [] });
+    expect(bucket!.unknownNames).toBe(5_000);
+    expect([...bucket!.counts]).toEqual([]);
   });
 });
 
@@ -148,7 +149,7 @@ describe('sources', () => {
     const names = Array.from({ length: 50 }, (_, i) => `vm-${i}.example`);
     tally.register(names.map((name) => ({ hostedVmId: name, names: [name], ttlSeconds: 30 })));
     for (const name of names) feed(tally, { name });
-    const counts = tally.closeAll().flatMap((bucket) => bucket.counts);
+    const counts = tally.closeAll().flatMap((bucket) => [...bucket.counts]);
     expect(counts.reduce((sum, count) => sum + count.answers, 0)).toBe(50);
     expect(counts.reduce((sum, count) => sum + count.deduplicated, 0)).toBe(10);
   });
@@ -181,7 +182,7 @@ function live(askers: (second: number) => number[][]): DemandEvidence {
   const of = (value: (count: DemandCount) => number): DemandSeries => ({
     start,
     stepMs: 10_000,
-    qps: closed.slice(0, 60).map((bucket) => (bucket.counts[0] === undefined ? 0 : value(bucket.counts[0]) / 10)),
+    qps: closed.slice(0, 60).map(({ counts: [count] }) => (count === undefined ? 0 : value(count) / 10)),
   });
   return {
     deduplicated: of((c) => c.deduplicated),

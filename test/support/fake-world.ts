@@ -3,6 +3,7 @@ import type { UmbraEvent } from '../../src/domain/event.ts';
 import type { WantedShadows } from '../../src/domain/plan.ts';
 import type { HostedVmView } from '../../src/domain/view.ts';
 import type { EvaluationRequest } from '../../src/ports/evaluator.ts';
+import type { NameServer } from '../../src/ports/name-server.ts';
 import { FakeHypervisor } from './fake-hypervisor.ts';
 import { FakeNameServer } from './fake-name-server.ts';
 
@@ -10,6 +11,8 @@ import { FakeNameServer } from './fake-name-server.ts';
 export class FakeWorld {
   readonly hypervisor = new FakeHypervisor('main');
   readonly dns = new FakeNameServer();
+  /** A real one instead of `dns`, where the wire matters. */
+  nameServer: NameServer | undefined;
   readonly views = new Map<string, HostedVmView>();
   readonly events: UmbraEvent[] = [];
   /** Asked of the store and refused while it is away. */
@@ -28,7 +31,7 @@ export class FakeWorld {
   deps(): ActivityDeps {
     return {
       hypervisorOf: () => Promise.resolve(this.hypervisor),
-      nameServerOf: () => Promise.resolve(this.dns),
+      nameServerOf: () => Promise.resolve(this.nameServer ?? this.dns),
       registry: {
         save: (view, events) => {
           if (this.storeAway) return Promise.reject(new Error('store is away'));

@@ -51,7 +51,8 @@ export async function eventually<T>(
 
 /** One hosted VM on a fake world, with real workflows, workers and server. */
 export class Stage {
-  readonly env: TestWorkflowEnvironment;
+  /** Another one when the server was away for a while. */
+  env: TestWorkflowEnvironment;
   readonly world: FakeWorld;
   readonly spec: HostedVmSpec;
   running: Running | undefined;

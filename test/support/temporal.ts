@@ -35,6 +35,22 @@ export async function devServer(): Promise<TestWorkflowEnvironment> {
   );
 }
 
+/** A development server on a port of its own that keeps its state in a file, so that it can be away for a while. */
+export async function devServerWithState(port: number, dbFilename: string): Promise<TestWorkflowEnvironment> {
+  const path = handed('temporalCli');
+  return withPatience(() =>
+    TestWorkflowEnvironment.createLocal({
+      server: {
+        executable: { type: 'existing-path', path },
+        port,
+        dbFilename,
+        searchAttributes: searchAttributes.map(({ name, type }) => defineSearchAttributeKey(name, type)),
+        log: { format: 'pretty', level: 'error' },
+      },
+    }),
+  );
+}
+
 /**
  * Starts the time-skipping server: `handle.result()` and `env.sleep()` let the virtual clock run.
  * It has no lists, schedules or resets. Use it inside `describeTimeSkipping`.

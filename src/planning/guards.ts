@@ -81,8 +81,9 @@ function guardBlockPeriod({ blockedUntil, explained, now }: GuardInput): GuardRe
   return { ...ask('blocked', text, { leftMs }), lookAgainInMs: Math.min(leftMs, minuteMs) };
 }
 
-function guardTokens({ failoverTokens, explained }: GuardInput): GuardRefusal | undefined {
-  if (failoverTokens > 0 || explained) return undefined;
+function guardTokens({ spec, failoverTokens, explained }: GuardInput): GuardRefusal | undefined {
+  // Whoever only observes moves nothing.
+  if (failoverTokens > 0 || explained || spec.policy.mode === 'observe') return undefined;
   return hold('no-tokens', 'the cluster has granted no failover token yet', 5 * secondMs, {});
 }
 

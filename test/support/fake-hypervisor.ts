@@ -38,7 +38,7 @@ export class FakeHypervisor implements Hypervisor {
   lackingRights: { privilege: string; path: string; granted: boolean; mend: string }[] = [];
   /** The next calls of an operation that fail, as `clone` -> `transient`. */
   readonly failNext = new Map<string, FailureClass>();
-  /** Operations (`power`, `fence`) that hang, as on a node that does not answer, until they are called off. */
+  /** Operations (`power running`, `fence`) that hang, as on a node that does not answer, until they are called off. */
   readonly hanging = new Set<string>();
   /** Operations (`mark`, `power`) that fail as long as they are in here. */
   readonly failing = new Set<string>();
@@ -110,7 +110,7 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   async ensurePower(ref: GuestRef, wanted: PowerState, beat?: () => void, signal?: AbortSignal): Promise<GuestView> {
-    await this.answer('power', beat, signal);
+    await this.answer(`power ${wanted}`, beat, signal);
     return this.onGuest('power', ref, (guest) => {
       if (guest.power === wanted) return;
       this.calls.push(`${wanted} ${ref.vmid}`);

@@ -38,7 +38,7 @@ export function bundleWithFakes(): Promise<WorkflowBundle> {
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
-  withinMs = 20_000,
+  withinMs = 40_000,
 ): Promise<T> {
   const until = Date.now() + withinMs;
   for (;;) {

@@ -22,7 +22,7 @@ export function adoptingState(spec: HostedVmSpec, revision: number, quorum: numb
     inbox: [],
     failoversAt: [],
     blockedUntil: 0,
-    failoverTokens: 1,
+    failoverTokens: 0,
     seen: [],
     events: [],
     wouldHave: null,

@@ -3,7 +3,7 @@ import type { Verdict } from '../health.ts';
 import type { HostedVmState, Move, Phase, Probation } from '../hosted-vm.ts';
 import type { Instance, InstanceId } from '../instance.ts';
 import type { EpochMs } from '../time.ts';
-import { hourMs, minuteMs, secondMs } from '../time.ts';
+import { hourMs, secondMs } from '../time.ts';
 import type { ServingTrouble } from './evidence.ts';
 import { returned, servingTrouble, verdictFor } from './evidence.ts';
 import type { MoveOrder } from './deciding.ts';
@@ -11,6 +11,7 @@ import { shadowToLose } from './losing.ts';
 import { instanceOf } from './instances.ts';
 import { narrowingOf } from './narrowing.ts';
 import { standbyDueAt } from './standby.ts';
+import { tokensDueAt } from './tokens.ts';
 import { wishesToTell } from './wishes.ts';
 
 /** Name of work that runs beside the story, at most once at a time: `evaluate`, `project`, `reconcile`, `fence:shop/0`. */
@@ -48,9 +49,6 @@ export type Step =
   | { readonly kind: 'let-go' }
   | { readonly kind: 'end' }
   | { readonly kind: 'wait'; readonly until: EpochMs; readonly why: string };
-
-/** Tokens not granted after this are asked for again. */
-const tokensAgainMs = 5 * minuteMs;
 
 /**
  * One list, safest first: a pause stops everything but commands, also a move that was decided a moment before it was
@@ -135,7 +133,7 @@ function upkeep(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>)
   if (narrowing !== undefined) return { kind: 'narrow', order: narrowing };
   const unfenced = instanceToFence(state, busy);
   if (unfenced !== undefined) return { kind: 'fence', instance: unfenced };
-  if (wantsTokens(state) && now >= (state.tokensAskedAt ?? -Infinity) + tokensAgainMs) return { kind: 'ask-tokens' };
+  if (now >= (tokensDueAt(state) ?? Infinity)) return { kind: 'ask-tokens' };
   if (now >= state.nextEvaluationAt && !busy.has('evaluate')) return { kind: 'evaluate' };
   if (state.generation !== null && now >= state.nextReconcileAt && !busy.has('reconcile')) return { kind: 'reconcile' };
   return undefined;
@@ -152,10 +150,6 @@ function instanceToFence(state: HostedVmState, busy: ReadonlySet<SideWork>): Ins
   return back === undefined || busy.has(sideWork.fence(back.id)) ? undefined : back;
 }
 
-function wantsTokens(state: HostedVmState): boolean {
-  return state.failoverTokens === 0 && state.spec.policy.mode !== 'observe';
-}
-
 function waitFor(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>): Step {
   const { phase } = state;
   const ends: { until: EpochMs; why: string }[] = [];
@@ -169,7 +163,8 @@ function waitFor(state: HostedVmState, now: EpochMs, busy: ReadonlySet<SideWork>
   if (state.answersDueAt !== null) ends.push({ until: state.answersDueAt, why: 'another try to write the answers' });
   const standbyAt = standbyDueAt(state);
   if (standbyAt !== undefined) ends.push({ until: standbyAt, why: 'the standby plan' });
-  if (wantsTokens(state)) ends.push({ until: (state.tokensAskedAt ?? now) + tokensAgainMs, why: 'failover tokens' });
+  const tokensAt = tokensDueAt(state);
+  if (tokensAt !== undefined) ends.push({ until: tokensAt, why: 'failover tokens' });
   ends.sort((left, right) => left.until - right.until);
   const first = ends[0];
   return first === undefined ? wait(now + hourMs, 'news') : wait(first.until, `news, or ${first.why}`);

@@ -3,6 +3,7 @@ import type { FailoverNews, TokenRequest } from '../../domain/cluster-messages.t
 import { clusterWorkflowId } from '../../domain/cluster-messages.ts';
 import type { Move } from '../../domain/hosted-vm.ts';
 import { instanceOf } from '../../domain/hosted-vm/instances.ts';
+import { needsToken } from '../../domain/hosted-vm/tokens.ts';
 import { reasonOf } from '../trouble.ts';
 import type { Story } from './story.ts';
 import { become, beside } from './story.ts';
@@ -21,12 +22,13 @@ export function tellOfFailover(story: Story, move: Move): void {
   beside(story, 'tell-cluster', () => toCluster(story, 'failoverHappened', news));
 }
 
-/** Tokens are asked for ahead of need; the answer comes as a signal. */
+/** The answer comes as a signal. */
 export async function askTokens(story: Story): Promise<void> {
   const request: TokenRequest = {
     requestId: uuid4(),
     replyTo: workflowInfo().workflowId,
     hostedVmId: story.state.spec.id,
+    needed: needsToken(story.state),
   };
   become(story, { ...story.state, tokensAskedAt: Date.now() });
   await toCluster(story, 'requestFailoverTokens', request);

@@ -8,6 +8,7 @@ import { withEvent } from '../../domain/hosted-vm/chronicle.ts';
 import { acceptedText, refusalFor } from '../../domain/hosted-vm/commanding.ts';
 import type { SpecChange } from '../../domain/hosted-vm/messages.ts';
 import { withInstanceNews } from '../../domain/hosted-vm/news.ts';
+import { withTokens } from '../../domain/hosted-vm/tokens.ts';
 import type { Refusal } from '../../domain/reason.ts';
 import { refuse } from '../../domain/reason.ts';
 import { viewOf } from '../../domain/view-of.ts';
@@ -51,10 +52,7 @@ export function listen(story: Story): void {
     );
     become(story, { ...noted, nextEvaluationAt: now });
   });
-  setHandler(failoverTokensSignal, ({ tokens, breakerOpen, reason }) => {
-    const breaker = { open: breakerOpen, reason };
-    become(story, { ...story.state, failoverTokens: tokens, breaker, tokensAskedAt: null, lookAgainAt: 0 });
-  });
+  setHandler(failoverTokensSignal, (grant) => become(story, withTokens(story.state, grant)));
   setHandler(breakerChangedSignal, (breaker) => {
     const { open, reason } = breaker;
     const noted = withEvent(story.state, Date.now(), open ? 'breaker-opened' : 'breaker-closed', 'workflow', reason);

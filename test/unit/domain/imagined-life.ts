@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { TokenGrant } from '../../../src/domain/cluster-messages.ts';
 import type { AskedCommand, Command } from '../../../src/domain/commands.ts';
 import type { HealthFinding, Verdict } from '../../../src/domain/health.ts';
 import type { HostedVmState } from '../../../src/domain/hosted-vm.ts';
@@ -29,6 +30,7 @@ import {
   withPromoted,
   withPromotionBegun,
 } from '../../../src/domain/hosted-vm/probation.ts';
+import { needsToken, withTokens } from '../../../src/domain/hosted-vm/tokens.ts';
 import { withStandby } from '../../../src/domain/hosted-vm/standby.ts';
 import { wishesToTell } from '../../../src/domain/hosted-vm/wishes.ts';
 import type { Warmth } from '../../../src/domain/instance.ts';
@@ -48,6 +50,12 @@ export type Thing =
   | { readonly kind: 'breaker'; readonly open: boolean }
   | { readonly kind: 'luck'; readonly luck: Luck };
 
+/** The part of a cluster that a failover asks and tells. */
+export type Grantor = {
+  grant(hostedVmId: string, needed: boolean): TokenGrant;
+  failedOver(hostedVmId: string, at: number): void;
+};
+
 /** How the world behaves from now on. */
 export type Luck = {
   readonly wakes: boolean;
@@ -58,6 +66,7 @@ export type Luck = {
   /** Whether what is said to fail does not answer at the second look either. */
   readonly confirmed: boolean;
   readonly warmth: Warmth;
+  readonly tokens: 0 | 1;
 };
 
 export const goodLuck: Luck = {
@@ -67,6 +76,7 @@ export const goodLuck: Luck = {
   comesBack: true,
   confirmed: true,
   warmth: 'hot',
+  tokens: 1,
 };
 
 export const things: fc.Arbitrary<Thing> = fc.oneof(
@@ -109,6 +119,7 @@ export const things: fc.Arbitrary<Thing> = fc.oneof(
       comesBack: fc.boolean(),
       confirmed: fc.constantFrom(true, true, false),
       warmth: fc.constantFrom<Warmth>('hot', 'hot', 'paused', 'stopped'),
+      tokens: fc.constantFrom<0 | 1>(1, 1, 0),
     }),
   }),
 );
@@ -123,9 +134,17 @@ export class Run {
   readonly generations: number[] = [];
   readonly answers: string[][] = [];
   readonly touchedWhilePaused: string[] = [];
+  private readonly cluster: Grantor | undefined;
   luck = goodLuck;
   /** Automatic moves because of a failure, with what was known when each was decided. */
-  readonly moves: { at: number; verdict: Verdict; breakerOpen: boolean; explained: boolean; tokens: number }[] = [];
+  readonly moves: {
+    at: number;
+    verdict: Verdict;
+    breakerOpen: boolean;
+    explained: boolean;
+    tokens: number;
+    finding: string;
+  }[] = [];
   /** Promotions, with what an auditor would ask. */
   readonly promotions: { at: number; endsAt: number; drainedAt: number; failedAt: number; openedAt: number }[] = [];
   /** Guests deleted, and when that was allowed. */
@@ -133,8 +152,10 @@ export class Run {
   /** Last instant at which a quorum found what serves failed and it was acted upon. */
   failedAt = 0;
 
-  constructor() {
-    const base = adoptingState(specOf('shop'), 1, 2, this.now);
+  /** @param cluster who grants tokens and counts failovers; a generous one of its own unless told */
+  constructor(id = 'shop', cluster?: Grantor) {
+    this.cluster = cluster;
+    const base = adoptingState(specOf(id), 1, 2, this.now);
     const facts = { node: 'pve1', address: '10.0.0.11', generation: 1, resources: { cores: 2, memoryMiB: 1024 } };
     this.state = withAdopted(base, facts, this.now);
   }
@@ -184,6 +205,14 @@ export class Run {
       }
     }
     this.settle();
+  }
+
+  /** A cluster with a budget of its own; while its breaker is open nobody is granted anything new. */
+  private grant(): TokenGrant {
+    if (this.cluster !== undefined) return this.cluster.grant(this.state.spec.id, needsToken(this.state));
+    const open = this.state.breaker?.open ?? false;
+    const tokens = open ? this.state.failoverTokens : this.luck.tokens;
+    return { requestId: 'test', tokens, breakerOpen: open, reason: { code: 'test', text: 'test' } };
   }
 
   /** What the workflows of retired instances do by themselves once their time has come. */
@@ -257,6 +286,7 @@ export class Run {
             breakerOpen: seen.breaker?.open ?? false,
             explained: step.trouble.instances.some((id) => isExplained(seen, id)),
             tokens: seen.failoverTokens,
+            finding: step.trouble.finding,
           });
         }
         return;
@@ -290,6 +320,7 @@ export class Run {
         this.answers.push([...plan.a]);
         const change = { generation: plan.to, appliedAtMs: now };
         this.state = withAnswersChanged(state, step.phase.to, change, step.move, step.phase.cause, now);
+        if (step.move.motive === 'failed') this.cluster?.failedOver(state.spec.id, step.move.decidedAtMs);
         return;
       }
       case 'shadow-lost':
@@ -338,7 +369,8 @@ export class Run {
         this.state = { ...state, evaluation: evaluationAt(now), nextEvaluationAt: now + 3_600_000 };
         return;
       case 'ask-tokens':
-        this.state = { ...state, failoverTokens: 1, tokensAskedAt: null };
+        this.state = { ...state, tokensAskedAt: now };
+        this.state = withTokens(this.state, this.grant());
         return;
       case 'reconcile':
       case 'adopt':

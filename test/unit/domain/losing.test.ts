@@ -26,7 +26,7 @@ function guarded(warmth: Warmth = 'hot'): HostedVmState {
   const told = Object.fromEntries(wishesToTell(wanted).map(({ id, wish }) => [id, wish]));
   const made = { ...instanceOf(wanted, 'shop/1'), node: 'pve2', vmid: 9001, address: '10.0.1.1' };
   const warm: InstanceState = { kind: 'warm', since: start, warmth };
-  return withInstanceNews({ ...wanted, told }, { instance: { ...made, state: warm } }, start);
+  return withInstanceNews({ ...wanted, told, failoverTokens: 1 }, { instance: { ...made, state: warm } }, start);
 }
 
 let seq = 0;

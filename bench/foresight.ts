@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { minuteMs } from '../src/domain/time.ts';
-import { hitRate, pooled } from '../src/planning/backtest/plan-replay.ts';
+import { hitRate, paretoFront, pooled } from '../src/planning/backtest/plan-replay.ts';
+import type { PlanOutcome } from '../src/planning/backtest/plan-replay.ts';
 import { geometricMean } from '../src/planning/forecast/score.ts';
 import { runJobs } from './trials/queue.ts';
 import { scoredSteps } from './trials/trial.ts';
@@ -125,22 +126,55 @@ function printScores(
   return table;
 }
 
-/** Replayed decisions, pooled over the series. */
+const number = (value: number, digits: number, width: number): string => value.toFixed(digits).padStart(width);
+
+/** Replayed decisions, pooled over the series; then each series with its thresholds fixed on its first half. */
 function printPlans(results: readonly Result[]): Record<string, unknown> {
-  const all = results.flatMap(({ plans }) => (plans === undefined ? [] : [plans]));
+  const all = results.flatMap(({ plans, tried, job }) =>
+    plans === undefined || tried === undefined ? [] : [{ plans, tried, name: job.name }],
+  );
   if (all.length === 0) return {};
-  const total = all[0]!.map((_, index) => pooled(all.map((outcomes) => outcomes[index]!)));
-  console.log('\npooled plans (capacity 0.8 x the 99.5th percentile of the first half; judged on the second half)');
+  const total = all[0]!.plans.map((_, index) => pooled(all.map(({ plans }) => plans[index]!)));
+  console.log('\nplans of all series pooled, judged on the second halves; policies that none of their kind beats');
   console.log(`${'policy'.padEnd(14)}threshold  hit rate  idle hours  started`);
-  for (const plan of total) {
-    console.log(
-      `${plan.policy.padEnd(14)}${plan.threshold.toFixed(2).padStart(9)}${hitRate(plan).toFixed(4).padStart(10)}${plan.idleHours.toFixed(0).padStart(12)}${String(plan.started).padStart(9)}`,
-    );
+  for (const policy of new Set(total.map((plan) => plan.policy))) {
+    for (const plan of paretoFront(total.filter((each) => each.policy === policy))) {
+      console.log(
+        `${plan.policy.padEnd(14)}${number(plan.threshold, 2, 9)}${number(hitRate(plan), 4, 10)}${number(plan.idleHours, 0, 12)}${String(plan.started).padStart(9)}`,
+      );
+    }
   }
-  return {
-    static: total[0],
-    best: total
-      .filter((plan) => hitRate(plan) >= 0.99 && plan.policy !== 'static pool')
-      .sort((a, b) => a.idleHours - b.idleHours)[0],
-  };
+  console.log('\neach series with the threshold that its own first half asks for (99 % hits at the fewest idle hours)');
+  console.log(
+    `${'series'.padEnd(20)}${['umbra', 'reactive', 'last week'].map((name) => `${name}: hits, idle saved`.padStart(30)).join('')}  static idle h`,
+  );
+  const chosen = all.map(({ plans, tried, name }) => {
+    const always = plans[0]!;
+    const byPolicy = (['umbra', 'reactive', 'last week'] as const).map((policy) => {
+      const index = fixedOnFirst(tried, policy);
+      const plan = plans[index]!;
+      return {
+        policy: plan.policy,
+        threshold: plan.threshold,
+        hits: hitRate(plan),
+        saved: always.idleHours > 0 ? 1 - plan.idleHours / always.idleHours : 0,
+      };
+    });
+    console.log(
+      `${name.padEnd(20)}${byPolicy.map(({ hits, saved, threshold }) => `${number(hits, 4, 12)}${number(100 * saved, 0, 8)} % at ${threshold.toFixed(2)}`.padStart(30)).join('')}${number(always.idleHours, 0, 10)}`,
+    );
+    return { name, needs: always.needs, staticIdleHours: always.idleHours, byPolicy };
+  });
+  return { pooled: paretoFront(total), series: chosen };
+}
+
+/** Index of the policy of that kind with the fewest idle hours among those that meet 99 % of needs, else of the one that meets most. */
+function fixedOnFirst(tried: readonly PlanOutcome[], kind: string): number {
+  const own = tried.flatMap((plan, index) => (plan.policy.startsWith(kind) ? [{ plan, index }] : []));
+  const good = own.filter(({ plan }) => hitRate(plan) >= 0.99);
+  const pick =
+    good.length > 0
+      ? good
+      : own.filter(({ plan }) => hitRate(plan) === Math.max(...own.map((each) => hitRate(each.plan))));
+  return pick.reduce((best, each) => (each.plan.idleHours < best.plan.idleHours ? each : best)).index;
 }

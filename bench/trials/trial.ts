@@ -46,6 +46,8 @@ export type Result = {
   readonly scores: Readonly<Record<string, Score>>;
   /** [origin, quantile paths]: kept in the cache, so that other ways of scoring need no second run. */
   readonly answers?: readonly (readonly [number, readonly (readonly number[])[]])[];
+  /** Policies and thresholds on the second quarter of the series, and the same ones on its second half. */
+  readonly tried?: readonly PlanOutcome[];
   readonly plans?: readonly PlanOutcome[];
 };
 
@@ -143,16 +145,28 @@ async function runTrial(job: Job): Promise<Result> {
   };
 }
 
-/** Replays decisions on the second half of the series: capacity is 0.8 x the 99.5th percentile of the first. */
+/**
+ * Replays decisions: capacity is 0.8 x the 99.5th percentile of the first half. The second quarter is there to fix thresholds on,
+ * the second half judges them.
+ */
 async function runPlan(job: Job): Promise<Result> {
   const series = seriesOf(job);
   const capacityQps = trialCapacity(series);
-  const from = Math.floor(series.qps.length / 2);
+  const from = Math.floor(series.qps.length / 4);
+  const half = Math.floor(series.qps.length / 2);
   const leadMs = 5 * minuteMs;
   const leadSteps = Math.max(1, Math.ceil((2 * leadMs) / series.stepMs));
   const model = modelNamed(job.model, { horizonSteps: leadSteps });
   const started = cpuMs();
   const ahead = await lookAhead(series, model, fitWith(model, leadSteps), from, leadSteps, capacityQps, () => true);
-  const plans = replayAll({ series, capacityQps, from, leadMs, dwellMs: hourMs, ahead });
-  return { job, asked: 1, answered: 1, cpuMs: cpuMs() - started, scores: {}, plans };
+  const question = { series, capacityQps, leadMs, dwellMs: hourMs, ahead };
+  return {
+    job,
+    asked: 1,
+    answered: 1,
+    cpuMs: cpuMs() - started,
+    scores: {},
+    tried: replayAll({ ...question, from, to: half }),
+    plans: replayAll({ ...question, from: half }),
+  };
 }

@@ -21,6 +21,8 @@ export type PlanQuestion = {
   readonly capacityQps: number;
   /** First step that is judged. */
   readonly from: number;
+  /** The first step that is not judged any more; the end of the series unless told. */
+  readonly to?: number;
   readonly leadMs: number;
   readonly dwellMs: number;
   /** Largest p50, p90, p99 over the lead time and slack as forecast at each step; NaN without a forecast. */
@@ -38,7 +40,7 @@ type Wants = (step: number, has: boolean) => boolean;
 
 /** A shadow wanted at step i is ready `lead` later; once ready it is kept at least the dwell time. */
 export function replayPolicy(question: PlanQuestion, policy: string, threshold: number, wants: Wants): PlanOutcome {
-  const { series, capacityQps, from } = question;
+  const { series, capacityQps, from, to = series.qps.length } = question;
   const leadSteps = Math.max(1, Math.ceil(question.leadMs / series.stepMs));
   const dwellSteps = Math.ceil(question.dwellMs / series.stepMs);
   let since: number | undefined;
@@ -46,7 +48,7 @@ export function replayPolicy(question: PlanQuestion, policy: string, threshold: 
   let hits = 0;
   let idle = 0;
   let started = 0;
-  for (let step = from; step < series.qps.length; step += 1) {
+  for (let step = from; step < to; step += 1) {
     const demand = series.qps[step]!;
     const ready = since !== undefined && step >= since + leadSteps;
     if (demand > capacityQps) {
@@ -68,7 +70,7 @@ export function replayPolicy(question: PlanQuestion, policy: string, threshold: 
     hits,
     idleHours: idle * stepHours,
     started,
-    hours: (series.qps.length - from) * stepHours,
+    hours: (to - from) * stepHours,
   };
 }
 

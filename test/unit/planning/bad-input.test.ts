@@ -8,7 +8,7 @@ import { dailyDemand, isPresentable, seeded, spec } from './fixtures.ts';
 
 // Hourly steps: the same code in a twelfth of the time.
 const day = 24;
-const wave = dailyDemand(10, { step: hourMs });
+const wave = dailyDemand(7, { step: hourMs });
 const shaped = (change: (value: number, index: number) => number): DemandSeries => ({
   ...wave,
   qps: wave.qps.map(change),

@@ -97,6 +97,7 @@ export const runCollector: Composition['runCollector'] = async (config, { replay
     spoolDir: collector.spool ?? config.data,
     maxSpoolBytes: collector.spoolMax * 1024 * 1024,
     statistics: collector.statistics,
+    trustedResolvers: collector.trustedResolvers,
     log,
     ...(recording === undefined ? {} : { clock: recording.clock }),
   });

@@ -16,14 +16,17 @@ export type CollectorProcessOptions = {
   readonly spoolDir: string;
   readonly maxSpoolBytes?: number;
   readonly statistics: readonly string[];
+  /** As address prefixes. */
+  readonly trustedResolvers?: readonly string[];
   readonly log: Logger;
 };
 
 /** The collector process of one edge. */
 export async function startCollectorProcess(options: CollectorProcessOptions): Promise<Collector> {
-  const { log, statistics, ...rest } = options;
+  const { log, statistics, trustedResolvers = [], ...rest } = options;
   const say: CollectorLog = (level, text, facts) => log[level](facts ?? {}, text);
-  return await startCollector({ ...rest, log: say, ...(statistics.length === 0 ? {} : { statistics }) });
+  const tally = { trustedSubnetSenders: trustedResolvers };
+  return await startCollector({ ...rest, tally, log: say, ...(statistics.length === 0 ? {} : { statistics }) });
 }
 
 /** The names of the inventory in force, now and after each change. */

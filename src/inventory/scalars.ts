@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { formatDuration, parseDuration } from '../domain/time.ts';
 import { parseHostPort } from './addresses.ts';
 import { normaliseName } from './names.ts';
@@ -119,6 +119,22 @@ export const ipv4: Shape<string> = scalar(
   (value) => (typeof value === 'string' && isIPv4(value) ? value : undefined),
   'write it in dotted form: 10.0.0.11',
 );
+
+/** `192.0.2.0/24`, `2001:db8::/32`, or one address. */
+export const addressPrefix: Shape<string> = scalar(
+  'an address prefix',
+  { type: 'string' },
+  (value) => (typeof value === 'string' && isPrefix(value) ? value : undefined),
+  'write 192.0.2.0/24, 2001:db8::/32 or one address',
+);
+
+function isPrefix(text: string): boolean {
+  const [address = '', length, ...more] = text.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    most > 0 && more.length === 0 && (length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= most))
+  );
+}
 
 export function hostPort(defaultPort: number): Shape<string> {
   return scalar(

@@ -105,6 +105,12 @@ export const collectorShape = mapping(
       [],
       'BIND statistics channels that count what the server dropped',
     ),
+    trustedResolvers: byDefault(
+      list(read.addressPrefix, 'address prefixes', { orOne: true }),
+      [],
+      [],
+      'resolvers whose EDNS client subnets decide what is a duplicate',
+    ),
     spool: optional(read.secretFile, 'folder that holds batches while the store is away'),
     spoolMax: byDefault(read.memory, 1024, '1GiB', 'never more than this on disk'),
     api: optional(read.webAddress('http', 'https'), 'send counts here instead of straight to PostgreSQL'),

@@ -30,16 +30,22 @@ export function demandRoutes(server: ApiServer, context: ApiContext): void {
           since: z.string().default('6h').describe('a duration back from now'),
           step: z.string().optional().describe('10s, 1m, 5m or 1h; chosen to suit `since` unless told'),
           measure: z.enum(['answers', 'deduplicated', 'estimated']).optional(),
+          imputed: z.enum(['true', 'false']).optional().describe('true: also what silent edges would have seen'),
         }),
         response: {
-          200: z.object({ demand: series, forecast: z.unknown(), capacityQps: z.number() }),
+          200: z.object({
+            demand: series,
+            imputed: series.nullable().describe('for display: with what silent edges would have seen; null: none is'),
+            forecast: z.unknown(),
+            capacityQps: z.number(),
+          }),
           400: wire.trouble,
           404: wire.trouble,
         },
       },
     },
     async (request, reply) => {
-      const { since, step, measure } = request.query;
+      const { since, step, measure, imputed } = request.query;
       const sinceMs = parseDuration(since);
       if (sinceMs === undefined || sinceMs <= 0) {
         return await reply.code(400).send({ message: `since=${since} is not a duration such as 6h` });
@@ -58,11 +64,18 @@ export function demandRoutes(server: ApiServer, context: ApiContext): void {
       if (view === undefined) return await notFound(context, reply, id);
       const to = Math.floor(context.clock() / stepMs) * stepMs;
       const from = to - Math.ceil(sinceMs / stepMs) * stepMs;
-      const [demand, forecast] = await Promise.all([
-        context.stores.demand.read({ hostedVmId: id, from, to, stepMs, ...(measure === undefined ? {} : { measure }) }),
+      const asked = { hostedVmId: id, from, to, stepMs, ...(measure === undefined ? {} : { measure }) };
+      const [demand, guessed, forecast] = await Promise.all([
+        context.stores.demand.read(asked),
+        imputed === 'true' ? context.stores.demand.read({ ...asked, imputed: true }) : undefined,
         context.forecasts?.newest(id),
       ]);
-      return { demand: withNulls(demand), forecast: forecast ?? null, capacityQps: view.capacityQps };
+      return {
+        demand: withNulls(demand),
+        imputed: guessed === undefined || sameValues(guessed, demand) ? null : withNulls(guessed),
+        forecast: forecast ?? null,
+        capacityQps: view.capacityQps,
+      };
     },
   );
 
@@ -158,6 +171,10 @@ function newestOf({ start, stepMs, qps }: DemandSeries): { qps: number; at: numb
   if (last === -1) return undefined;
   const seen = qps.slice(Math.max(0, last + 1 - nowMs / stepMs), last + 1).filter(Number.isFinite);
   return { qps: seen.reduce((sum, value) => sum + value, 0) / seen.length, at: start + (last + 1) * stepMs };
+}
+
+function sameValues(left: DemandSeries, right: DemandSeries): boolean {
+  return left.qps.every((value, i) => Object.is(value, right.qps[i]));
 }
 
 /** JSON has no NaN. */

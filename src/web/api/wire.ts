@@ -26,8 +26,12 @@ export type Forecast = {
 };
 
 /** JSON has no NaN: a missing step is null. */
+type KnownSeries = Omit<DemandSeries, 'qps'> & { readonly qps: readonly (number | null)[] };
+
 export type DemandAnswer = {
-  readonly demand: Omit<DemandSeries, 'qps'> & { readonly qps: readonly (number | null)[] };
+  readonly demand: KnownSeries;
+  /** With what silent edges would have seen; null while none is silent. */
+  readonly imputed: KnownSeries | null;
   readonly forecast: Forecast | null;
   readonly capacityQps: number;
 };

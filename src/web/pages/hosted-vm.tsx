@@ -143,9 +143,12 @@ function Demand({
 }) {
   const asked = route.value.query.get('range') ?? '';
   const range: Range = asked in ranges ? (asked as Range) : '6h';
-  const { answer, trouble } = useResource<DemandAnswer>(`${path}/demand?since=${range}&step=${ranges[range]}`, {
-    everyMs: range === '1h' ? 10 * secondMs : minuteMs,
-  });
+  const { answer, trouble } = useResource<DemandAnswer>(
+    `${path}/demand?since=${range}&step=${ranges[range]}&imputed=true`,
+    {
+      everyMs: range === '1h' ? 10 * secondMs : minuteMs,
+    },
+  );
   const model = useMemo(
     () => (answer === undefined ? undefined : demandPlot(answer, events, now.peek())),
     [answer, events],

@@ -25,14 +25,15 @@ function stepsAhead(forecast: Forecast, until: EpochMs): number {
 
 /** Demand, the forecast's band, capacity and what happened meanwhile. */
 export function demandPlot(answer: DemandAnswer, events: readonly UmbraEvent[], now: EpochMs): PlotModel {
-  const { demand, forecast, capacityQps } = answer;
+  const { demand, imputed, forecast, capacityQps } = answer;
   const past = { times: demand.qps.map((_, index) => demand.start + index * demand.stepMs), values: demand.qps };
   const ahead = forecast === null ? 0 : stepsAhead(forecast, now + Math.max(leastAheadMs, (now - demand.start) / 2));
   const quantile = (level: number) => ({
     times: Array.from({ length: ahead }, (_, index) => forecast!.start + index * forecast!.stepMs),
     values: forecast?.values[level]?.slice(0, ahead) ?? [],
   });
-  const { times, values } = onOneTimeLine([past, quantile(p10), quantile(p50), quantile(p90), quantile(p99)]);
+  const guessed = { times: past.times, values: imputed?.qps ?? past.times.map(() => null) };
+  const { times, values } = onOneTimeLine([past, quantile(p10), quantile(p50), quantile(p90), quantile(p99), guessed]);
   const start = times[0] ?? now;
   const end = times.at(-1) ?? now;
   return {
@@ -45,6 +46,10 @@ export function demandPlot(answer: DemandAnswer, events: readonly UmbraEvent[], 
       { label: 'p90', tone: 'outlook', stroke: 'none', values: values[3]! },
       { label: 'p99', tone: 'forecast', stroke: 'thin', values: values[4]! },
       { label: 'Capacity', tone: 'capacity', stroke: 'thick', values: times.map(() => capacityQps) },
+      // Never used for decisions: the line says what the picture lacks while an edge is silent.
+      ...(imputed === null
+        ? []
+        : [{ label: 'With silent edges', tone: 'demand', stroke: 'dashed', values: values[5]! } as const]),
     ],
     bands: [{ upper: 3, lower: 1, tone: 'band' }],
     marks: events

@@ -151,6 +151,40 @@ ${dnstapSocket === undefined ? '' : '    global-module: mod-dnstap/capture\n'}zo
   return await launch(dir, 'knotd', ['-c', join(dir, 'knot.conf')], port);
 }
 
+export async function startNsd(names: readonly string[], dnstapSocket: string): Promise<LiveServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'umbra-nsd-'));
+  await writeZone(dir, names);
+  const port = await freeUdpPort();
+  await writeFile(
+    join(dir, 'nsd.conf'),
+    `server:
+  ip-address: 127.0.0.1@${port}
+  username: ""
+  chroot: ""
+  zonesdir: "${dir}"
+  database: ""
+  pidfile: "${dir}/nsd.pid"
+  xfrdfile: "${dir}/xfrd.state"
+  xfrdir: "${dir}"
+  zonelistfile: "${dir}/zone.list"
+  server-count: 1
+  rrl-ratelimit: 0
+dnstap:
+  dnstap-enable: yes
+  dnstap-socket-path: "${dnstapSocket}"
+  dnstap-send-identity: yes
+  dnstap-identity: "edge-nsd-1"
+  dnstap-log-auth-response-messages: yes
+remote-control:
+  control-enable: no
+zone:
+  name: vm.example
+  zonefile: vm.example.zone
+`,
+  );
+  return await launch(dir, 'nsd', ['-d', '-c', join(dir, 'nsd.conf')], port);
+}
+
 /** A resolver in front of another server, sending its client responses over TCP. */
 export async function startUnbound(upstreamPort: number, dnstapTcp: string): Promise<LiveServer> {
   const dir = await mkdtemp(join(tmpdir(), 'umbra-unbound-'));

@@ -97,7 +97,8 @@ function storesOf(state: Omit<World, 'api'>, listeners: ((id: string) => void)[]
         state.batches.push(batch);
         return Promise.resolve('written');
       },
-      read: ({ from, stepMs }: DemandQuery) => Promise.resolve({ start: from, stepMs, qps: [1, NaN, 3] }),
+      read: ({ from, stepMs, imputed }: DemandQuery) =>
+        Promise.resolve({ start: from, stepMs, qps: [1, NaN, imputed === true ? 5 : 3] }),
       readMany: ({ hostedVmIds, to, stepMs }: DemandQuery & { hostedVmIds: string[] }) =>
         Promise.resolve(
           new Map(

@@ -179,9 +179,12 @@ describe('reading', () => {
     const reply = await ask(world.api.url, '/api/v1/hosted-vms/shop/demand?since=30s&step=10s');
     expect(reply.json()).toEqual({
       demand: { start: 970_000, stepMs: 10_000, qps: [1, null, 3] },
+      imputed: null,
       forecast: null,
       capacityQps: 400,
     });
+    const shown = await ask(world.api.url, '/api/v1/hosted-vms/shop/demand?since=30s&step=10s&imputed=true');
+    expect(shown.json()).toMatchObject({ demand: { qps: [1, null, 3] }, imputed: { qps: [1, null, 5] } });
     for (const query of ['since=soon', 'since=1h&step=7s', 'since=400d&step=10s']) {
       expect((await ask(world.api.url, `/api/v1/hosted-vms/shop/demand?${query}`)).status).toBe(400);
     }

@@ -49,6 +49,10 @@ describe('umbra.yaml', () => {
     expect(problemsOf('apt:\n  listen: x\n')).toEqual([
       "umbra.yaml:1:1 apt: is not a key of umbra's configuration; did you mean api?",
     ]);
+    expect(problemsOf('collector: { trustedResolvers: [192.0.2.0/24, "2001:db8::/32", 192.0.2.1] }\n')).toEqual([]);
+    expect(problemsOf('collector: { trustedResolvers: 192.0.2.0/33 }\n')).toEqual([
+      'umbra.yaml:1:14 collector.trustedResolvers: "192.0.2.0/33" is not an address prefix',
+    ]);
     expect(problemsOf('collector: { listen: [udp://x:1] }\n')).toEqual([
       'umbra.yaml:1:23 collector.listen[0]: "udp://x:1" is not a dnstap listener',
     ]);

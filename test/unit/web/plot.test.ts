@@ -41,7 +41,7 @@ describe('a plot', () => {
       happened('a', 'shop', now - minuteMs, 'failover-decided', 'moving'),
       happened('b', 'shop', 0, 'old', 'long ago'),
     ];
-    const plot = demandPlot({ demand, forecast: forecastFrom(now), capacityQps: 1000 }, events, now);
+    const plot = demandPlot({ demand, imputed: null, forecast: forecastFrom(now), capacityQps: 1000 }, events, now);
     expect(plot).toMatchObject({ reach: 1000, now });
     expect(plot.missing).toEqual([{ from: now - 2 * minuteMs, to: now - minuteMs }]);
     expect(plot.marks.map((mark) => [mark.label, mark.tone])).toEqual([['failover-decided: moving', 'warning']]);
@@ -50,6 +50,14 @@ describe('a plot', () => {
     expect(every).toBe(1);
     expect(rows.map((row) => row.cells[0]).slice(0, 4)).toEqual(['400 q/s', 'no data', '420 q/s', '']);
     expect(plotTable(plot, 10).rows.length).toBeLessThanOrEqual(10);
+  });
+
+  test('of demand shows what a silent edge would have added, beside what was counted', () => {
+    const demand = { start: now - 2 * minuteMs, stepMs: minuteMs, qps: [400, 250] };
+    const imputed = { ...demand, qps: [400, 410] };
+    const plot = demandPlot({ demand, imputed, forecast: null, capacityQps: 1000 }, [], now);
+    expect(plot.series[0]!.values).toEqual([400, 250]);
+    expect(plot.series.at(-1)).toMatchObject({ label: 'With silent edges', stroke: 'dashed', values: [400, 410] });
   });
 });
 

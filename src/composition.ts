@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import type { Finding } from './api/doctor.ts';
+import { checkAccess } from './api/server.ts';
 import { parseTokenFile } from './api/tokens.ts';
 import type { TokenEntry } from './api/tokens.ts';
 import type { Composition } from './cli/processes.ts';
@@ -49,9 +50,12 @@ export const runMonitor: Composition['runMonitor'] = async (config, { vantage })
 };
 
 export const runApi: Composition['runApi'] = async (config) => {
+  const { api } = config;
+  const access = { tokens: await tokensOf(api.tokensFile), hosts: api.hosts };
+  // Before anything is waited for: a store that is away should not hide a mistake in the configuration.
+  checkAccess(splitHostPort(api.listen).host, access);
   const parts = await partsOf(config, 'api');
   const temporal = temporalClient(await temporalPlace(config));
-  const { api } = config;
   const tls =
     api.tls === undefined
       ? undefined
@@ -60,7 +64,7 @@ export const runApi: Composition['runApi'] = async (config) => {
   const running = await startApiProcess(parts, {
     ...splitHostPort(api.listen),
     client: temporal.client,
-    access: { tokens: await tokensOf(api.tokensFile), hosts: api.hosts },
+    access,
     addresses: () => addressesOf(config, parts),
     ...webRoot(config),
     doctor: examination(parts, temporal.client),

@@ -26,17 +26,21 @@ import { operationsRoutes } from './routes/operations.ts';
 import { createStatus } from './status.ts';
 import { NotReachable, NotRunning, workflowCalls } from './temporal-calls.ts';
 
+/** @returns whether a listener there asks for tokens; @throws Error when it would and there are none */
+export function checkAccess(host: string, { tokens }: ApiOptions['access']): boolean {
+  if (isLoopback(host)) return false;
+  if (tokens.length > 0) return true;
+  throw new Error(
+    `api.listen is ${host}, not loopback, and there are no tokens: set api.tokensFile, with lines made by umbra token`,
+  );
+}
+
 /**
  * Starts the HTTP API with the dashboard, and keeps the workflows at the current revision of the inventory.
  * @throws Error when the listener is not on loopback and there are no tokens, or when the port is taken
  */
 export async function startApi(options: ApiOptions): Promise<RunningApi> {
-  const tokensNeeded = !isLoopback(options.host);
-  if (tokensNeeded && options.access.tokens.length === 0) {
-    throw new Error(
-      `api.listen is ${options.host}, not loopback, and there are no tokens: set api.tokensFile, with lines made by umbra token`,
-    );
-  }
+  const tokensNeeded = checkAccess(options.host, options.access);
   const clock = options.now ?? Date.now;
   const calls = workflowCalls(options.client);
   const broadcast = createBroadcast();

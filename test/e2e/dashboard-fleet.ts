@@ -6,6 +6,7 @@ import type { Evaluation } from '../../src/domain/plan.ts';
 import { hourMs, minuteMs, secondMs } from '../../src/domain/time.ts';
 import type { EpochMs } from '../../src/domain/time.ts';
 import type { HostedVmView } from '../../src/domain/view.ts';
+import type { ForesightReport } from '../../src/foresight/report.ts';
 
 /** What a registry would hold of a hosted VM on node `pve1` with one warm 1x shadow on `pve2`. */
 export function fleetView(id: string, at: EpochMs, more: Partial<HostedVmView> = {}): HostedVmView {
@@ -103,6 +104,48 @@ export function forecastFrom(now: EpochMs) {
   const middle = Array.from({ length: 30 }, (_, step) => 500 + step * 4);
   const spread = [0.8, 1, 1.25, 1.3, 1.5];
   return { model: 'seasonal-naive', start, stepMs: minuteMs, values: spread.map((k) => middle.map((qps) => qps * k)) };
+}
+
+/** After some weeks: one model is believed, another missed too often and is not used. */
+export function foresightReport(now: EpochMs): ForesightReport {
+  const standings = [
+    { model: 'umbra', relative: 0.62 },
+    { model: 'seasonal-naive-day', relative: 1 },
+  ];
+  const shop = { id: 'shop', model: 'umbra', why: 'umbra: loss 0.62 of seasonal-naive-day', chosenAt: now - hourMs };
+  const held = { coverage90: 0.91, coverage99: 0.99, steps: 2_016 };
+  return {
+    models: [
+      { model: 'umbra', hostedVms: 1, relativeError: 0.62, ...held },
+      { model: 'seasonal-naive-day', hostedVms: 1, relativeError: 1, coverage90: 0.5, coverage99: 0.8, steps: 40 },
+    ],
+    hostedVms: [
+      { ...shop, ...held, standings, forecast: 'ok', doubt: null, capacity: '980 q/s at 95 % CPU, of 288 moments' },
+      {
+        ...{ ...shop, id: 'blog', model: 'seasonal-naive-day' },
+        ...{ coverage90: 0.5, coverage99: 0.8, steps: 40, standings, forecast: 'off', capacity: null },
+        doubt: 'demand passed p90 in 20 of 40 steps',
+      },
+    ],
+    reliability: [
+      { predicted: 0.02, observed: 0.01, count: 900 },
+      { predicted: 0.15, observed: 0, count: 0 },
+      { predicted: 0.6, observed: 0.5, count: 8 },
+    ],
+    risk: {
+      ...{ outcomes: 908, needs: 13, brier: 0.0102, skill: 0.31, corrected: false },
+      text: '908 evaluations, 13 needs: Brier score 0.0102, skill 0.31 over the base rate',
+    },
+    pool: { hits: 12, misses: 1, idleHours: 431.5 },
+    misses: [
+      {
+        hostedVmId: 'blog',
+        at: now - 2 * hourMs - minuteMs,
+        text: 'demand of 640 q/s passed the 500 q/s that one carries; no shadow was ready.',
+        known: 'risk 4; p90 98 q/s by seasonal-naive-day',
+      },
+    ],
+  };
 }
 
 function instance(id: string, n: number, role: Instance['role'], node: string, state: InstanceState): Instance {

@@ -8,7 +8,7 @@ import type { Explanation, HostedVmView } from '../../src/domain/view.ts';
 import { openStores } from '../../src/composition/stores.ts';
 import { ensureDashboardBuilt } from '../../tools/dashboard.mjs';
 import { startTestPostgres } from '../support/postgres.ts';
-import { forecastFrom } from './dashboard-fleet.ts';
+import { foresightReport, forecastFrom } from './dashboard-fleet.ts';
 
 type AskedOfWorkflow = {
   readonly command: string;
@@ -29,7 +29,10 @@ export async function startDashboardServer() {
     port: 0,
     client,
     stores,
-    forecasts: { newest: () => Promise.resolve(forecastFrom(Date.now())) },
+    forecasts: {
+      newest: () => Promise.resolve(forecastFrom(Date.now())),
+      foresight: () => Promise.resolve(foresightReport(Date.now())),
+    },
     webRoot,
     addresses: () => ({}),
     log: { info: quiet, warn: quiet, error: quiet, debug: quiet, fatal: quiet, trace: quiet, child: () => options.log },
@@ -39,6 +42,8 @@ export async function startDashboardServer() {
     url: api.url,
     stores,
     asked,
+    /** A second API on loopback, which a test may end. */
+    startAnother: (port = 0) => startApi({ ...options, port, host: '127.0.0.1', access: { tokens: [], hosts: [] } }),
     /** A second API on every address, which therefore asks for tokens. */
     startGuarded: (tokens: readonly TokenEntry[]) =>
       startApi({ ...options, host: '0.0.0.0', access: { tokens, hosts: [] } }),

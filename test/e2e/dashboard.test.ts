@@ -1,9 +1,17 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { makeToken, parseTokenFile } from '../../src/api/tokens.ts';
 import { minuteMs } from '../../src/domain/time.ts';
 import { describeInBrowser, launchChromium } from '../support/chromium.ts';
-import { faintTexts, firstRowIs, focusedName, nothingIsBeingRead, sideways } from './in-page.mjs';
+import {
+  faintTexts,
+  firstRowIs,
+  focusedName,
+  longestFrameWhileScrolling,
+  nothingIsBeingRead,
+  sideways,
+} from './in-page.mjs';
 import { fleetView, happened, hourOfDemand, onProbation, thousand, unprotected } from './dashboard-fleet.ts';
 import { startDashboardServer } from './dashboard-server.ts';
 
@@ -209,8 +217,70 @@ describeInBrowser('the dashboard in Chromium', () => {
         expect(await page.getByRole(landmark).count()).toBeGreaterThan(0);
       }
     }
-    // `/foresight` is not measured by this API, which says so with 404.
-    trouble = trouble.filter((line) => !line.includes('404'));
+  });
+
+  test('tells how far the forecasts can be trusted, and what was known when they missed', async () => {
+    await visit('/foresight');
+    expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(
+      'Yes: demand stayed below the predicted p90 90% of the time on 2 hosted VMs.',
+    );
+    const inUse = page.getByRole('region', { name: 'In use now' }).getByRole('row');
+    // Those in doubt first.
+    expect(await inUse.allInnerTexts()).toEqual([
+      expect.stringContaining('Below p90 / p99 lately'),
+      expect.stringMatching(
+        /blog\s+seasonal-naive-day\s+1\.00×\s+50% \/ 80% of 40 steps\s+not used\s+demand passed p90 in 20 of 40 steps/,
+      ),
+      expect.stringMatching(/shop\s+umbra\s+0\.62×\s+91% \/ 99% of 2016 steps\s+believed\s+capacity: 980 q\/s/),
+    ]);
+    await page.getByText('908 evaluations, 13 needs: Brier score 0.0102, skill 0.31 over the base rate.').waitFor();
+    // A bin without moments is no point in the diagram.
+    expect(await page.locator('.reliability circle').count()).toBe(2);
+    await page.getByText('A warm shadow stood ready for 12 of 13 needs in the last 30 days.').waitFor();
+    await page.getByText('Shadows idled 432 hours without being needed.').waitFor();
+    const miss = page.getByRole('listitem').filter({ hasText: 'no shadow was ready' });
+    expect(await miss.innerText()).toMatch(/^2 h ago\s+blog .* Known then: risk 4; p90 98 q\/s by seasonal-naive-day/);
+    await miss.getByRole('link', { name: 'blog' }).click();
+    await page.waitForURL('**/vm/blog');
+  });
+
+  test('is small, sets no cookie and asks nobody else', async () => {
+    const bytes: Promise<number>[] = [];
+    page.on('response', (response) => {
+      if (!response.url().includes('/api/')) bytes.push(response.body().then((body) => gzipSync(body).length));
+    });
+    const answer = await page.goto(`${server.url}/vm/shop`);
+    await page.locator('.plot canvas').waitFor();
+    const kibibytes = (await Promise.all(bytes)).reduce((sum, each) => sum + each, 0) / 1024;
+    expect(bytes.length).toBeGreaterThan(2);
+    expect(kibibytes).toBeLessThan(150);
+    expect(answer!.headers()['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self';/);
+    expect(await page.context().cookies()).toEqual([]);
+  });
+
+  test('says that it is reconnecting, keeps what it shows with its age, and is live again by itself', async () => {
+    const first = await server.startAnother();
+    const at = new URL(first.url);
+    await visit('/', first.url);
+    await first.close();
+    await page.getByRole('banner').getByText('reconnecting').waitFor();
+    expect(await page.getByRole('rowheader').count()).toBe(3);
+    const again = await server.startAnother(Number(at.port));
+    await page.getByRole('banner').getByText(/live$/).waitFor();
+    await page.goto('about:blank');
+    await again.close();
+    // Requests to nobody are errors in the console.
+    trouble = trouble.filter((line) => !/ERR_|Failed to fetch|network/i.test(line));
+  });
+
+  test('a figure older than three intervals is grey and says so', async () => {
+    const now = Date.now();
+    const { evaluation } = fleetView('shop', now - 65 * minuteMs);
+    await server.stores.registry.save(fleetView('shop', now + 1, { evaluation }), []);
+    await visit('/');
+    const age = page.getByRole('row').filter({ hasText: 'shop.example.net' }).locator('.age.old');
+    expect(await age.innerText()).toBe('(old: 1 h ago)');
+    await restoreFleet();
   });
 
   test('shows a thousand hosted VMs, worst first, and finds one of them', async () => {
@@ -221,6 +291,8 @@ describeInBrowser('the dashboard in Chromium', () => {
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(await page.getByRole('rowheader').count()).toBe(100);
     expect(await page.getByRole('rowheader').first().innerText()).toMatch(/mail|vm-0017/);
+    const longest = await page.evaluate(longestFrameWhileScrolling);
+    expect(longest).toBeLessThan(500);
     await page.getByRole('button', { name: 'Next' }).click();
     await page.getByText('101 to 200 of 1003').waitFor();
     await page.getByLabel('Find').fill('vm-0777');

@@ -55,3 +55,18 @@ export function focusedName() {
   const element = document.activeElement;
   return (element?.labels?.[0]?.childNodes[0]?.textContent ?? element?.textContent ?? '').trim();
 }
+
+/** Scrolls from top to bottom in sixty steps. @returns the longest time between two frames, in milliseconds */
+export async function longestFrameWhileScrolling() {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const height = document.documentElement.scrollHeight - innerHeight;
+  let last = await frame();
+  let longest = 0;
+  for (let step = 1; step <= 60; step += 1) {
+    scrollTo(0, (height * step) / 60);
+    const at = await frame();
+    longest = Math.max(longest, at - last);
+    last = at;
+  }
+  return longest;
+}

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { runApi } from '../../../src/composition.ts';
+import { loadConfig } from '../../../src/config.ts';
 import { makeToken, parseTokenFile } from '../../../src/api/tokens.ts';
 import type { Role } from '../../../src/api/tokens.ts';
 import { exampleView } from '../../support/example-view.ts';
@@ -79,6 +81,15 @@ describe('any other listener', () => {
 
   test('does not start without tokens', async () => {
     await expect(startWorld({ host: '0.0.0.0' })).rejects.toThrow(/not loopback, and there are no tokens/);
+    world = await startWorld();
+  });
+
+  test('says so before it waits for a store that is away', async () => {
+    const { config } = loadConfig(undefined, {
+      UMBRA_API_LISTEN: '0.0.0.0:0',
+      UMBRA_POSTGRES_URL: 'postgres://u@127.0.0.1:9/u',
+    });
+    await expect(runApi(config!, { say: () => undefined })).rejects.toThrow(/not loopback, and there are no tokens/);
     world = await startWorld();
   });
 

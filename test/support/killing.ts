@@ -74,6 +74,9 @@ export type EndState = {
   readonly duplicateEvents: number;
 };
 
+/** One to begin with, one after the kill; more only when a busy machine makes a start fail. */
+const mostStarts = 10;
+
 /** What every run must end in, whenever the worker is killed. */
 export const expectedEnd: EndState = {
   phase: 'probation',
@@ -121,12 +124,14 @@ export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint
     return child.process;
   };
   const keepAlive = { on: true };
-  // As a service manager would: a worker that ended is started again.
+  // As a service manager would: a worker that ended is started again, but not for ever when there is no server any more.
   const alive = (async () => {
-    while (keepAlive.on) {
+    for (let starts = 0; keepAlive.on && starts < mostStarts;) {
       const process = worker;
-      if (process?.exitCode !== null || process.signalCode !== null) await begin();
-      else await new Promise((resolve) => setTimeout(resolve, 50));
+      if (process?.exitCode !== null || process.signalCode !== null) {
+        starts += 1;
+        await begin();
+      } else await new Promise((resolve) => setTimeout(resolve, 50));
     }
   })();
   try {

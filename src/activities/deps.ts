@@ -1,5 +1,6 @@
 import type { InstanceId } from '../domain/instance.ts';
 import type { HealthCheck } from '../domain/policy.ts';
+import type { HostedVmView } from '../domain/view.ts';
 import type { Evaluator } from '../ports/evaluator.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
 import type { NameServer } from '../ports/name-server.ts';
@@ -23,6 +24,8 @@ export type ActivityDeps = {
   readonly registry: Pick<Registry, 'save'>;
   readonly evaluator: Evaluator;
   readonly probe: Probe;
+  /** What a hosted VM's own workflow says now; undefined when none runs. Never the projection: it may be late. */
+  readonly hostedVmOf: (id: string) => Promise<HostedVmView | undefined>;
   readonly heartbeats?: Pick<HeartbeatStore, 'newest'>;
   /** `<instance id>:<HMAC>` for the guest's SMBIOS serial; the secret stays out of every history. */
   readonly heartbeatSerialOf?: (instance: InstanceId) => string;

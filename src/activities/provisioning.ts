@@ -1,12 +1,16 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { refuseDeletion } from '../domain/cluster/deletion.ts';
+import type { DeletionEvidence } from '../domain/cluster/deletion.ts';
 import type { LeaseGrant } from '../domain/cluster-messages.ts';
 import type { Instance, Warmth } from '../domain/instance.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
+import { minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
-import type { Marker, PowerState, ShadowSpec } from '../ports/hypervisor.ts';
+import type { GuestView, Marker, PowerState, ShadowSpec } from '../ports/hypervisor.ts';
 import { beat, cancellation } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import { refOf } from './failover.ts';
+import { lookAt } from './looking.ts';
 import { becomesHealthy } from './waiting.ts';
 
 export type ShadowOrder = {
@@ -21,7 +25,16 @@ export type Owned = { readonly hostedVmId: string; readonly instance: Instance }
 /** What a guest is kept in for each warmth. */
 const powerOf: Readonly<Record<Warmth, PowerState>> = { hot: 'running', paused: 'paused', stopped: 'stopped' };
 
-export function createProvisioningActivities(deps: Pick<ActivityDeps, 'hypervisorOf' | 'probe' | 'heartbeatSerialOf'>) {
+export type Deletion = Owned & {
+  readonly spec: HostedVmSpec;
+  /** It has been primary, or has served: its disk is kept first, and whoever took over must be well. */
+  readonly served: boolean;
+  readonly now: EpochMs;
+};
+
+export function createProvisioningActivities(
+  deps: Pick<ActivityDeps, 'hypervisorOf' | 'nameServerOf' | 'hostedVmOf' | 'probe' | 'heartbeatSerialOf'>,
+) {
   const power = async (instance: Instance, wanted: PowerState): Promise<void> => {
     const hypervisor = await deps.hypervisorOf(instance.cluster);
     await hypervisor.ensurePower(refOf(instance), wanted, beat, cancellation());
@@ -81,17 +94,63 @@ export function createProvisioningActivities(deps: Pick<ActivityDeps, 'hyperviso
         throw ApplicationFailure.nonRetryable(message, 'not-ours');
       }
       await hypervisor.ensurePower(ref, 'stopped', beat, cancellation());
-      const marker: Marker = { ...markerOf(hostedVmId, instance, 'retired'), retiredAt: now };
+      // The first day it was retired on counts, however often it is told.
+      const retiredAt = guest.marker.role === 'retired' ? (guest.marker.retiredAt ?? now) : now;
+      const marker: Marker = { ...markerOf(hostedVmId, instance, 'retired'), retiredAt };
       await hypervisor.ensureMarked(ref, marker, { protected: false }, cancellation());
     },
 
-    /** Deletes a retired, stopped guest of this hosted VM; nothing else. Gone already is success. */
-    async ensureDeleted({ hostedVmId, instance }: Owned): Promise<void> {
+    /** Deletes a retired, stopped guest of this hosted VM when none of the five guards speaks against it. Gone already is success. */
+    async ensureDeleted(deletion: Deletion): Promise<void> {
+      const { hostedVmId, instance } = deletion;
       const hypervisor = await deps.hypervisorOf(instance.cluster);
+      const guest = await hypervisor.observeGuest(refOf(instance), cancellation());
+      const refusal = guest === undefined ? undefined : refuseDeletion(await evidenceFor(deps, deletion, guest));
+      if (refusal !== undefined) {
+        throw ApplicationFailure.nonRetryable(refusal.reason.text, refusal.reason.code);
+      }
       const marker = markerOf(hostedVmId, instance, 'retired');
       await hypervisor.ensureDeleted(refOf(instance), marker, beat, cancellation());
     },
   };
+}
+
+/** The marker says when it was stopped, which is a moment after it was decided that its days begin. */
+const markedLateMs = 5 * minuteMs;
+
+/** Gathered anew each time: by tomorrow the answers, or who serves, may be others. */
+async function evidenceFor(
+  deps: Pick<ActivityDeps, 'nameServerOf' | 'hostedVmOf' | 'probe'>,
+  { hostedVmId, instance, spec, served, now }: Deletion,
+  guest: GuestView,
+): Promise<DeletionEvidence> {
+  const [view, answers] = await Promise.all([deps.hostedVmOf(hostedVmId), answersOf(deps, spec)]);
+  const primary = view?.instances.find(({ role, state }) => role === 'primary' && state.kind !== 'deleted');
+  const isWell = async (one: Instance): Promise<boolean> =>
+    (await lookAt(deps.probe, spec, one, successorLookMs, cancellation())).answers;
+  return {
+    now,
+    instance: instance.id,
+    vmid: guest.ref.vmid,
+    adopted: instance.n === 0,
+    ...(guest.marker === undefined ? {} : { marker: guest.marker }),
+    ...(instance.address === undefined ? {} : { address: instance.address }),
+    answers,
+    serving: view?.serving ?? [],
+    primary: primary === undefined ? null : { instance: primary.id, healthy: !served || (await isWell(primary)) },
+    served,
+    keepDiskMs: Math.max(0, spec.policy.keepDiskMs - markedLateMs),
+  };
+}
+
+/** Nobody waits for this look: it may take as long as a slow check does. */
+const successorLookMs = 2 * secondMs;
+
+/** Every address any of the servers answers; null when one of them cannot be read back. */
+async function answersOf(deps: Pick<ActivityDeps, 'nameServerOf'>, spec: HostedVmSpec): Promise<string[] | null> {
+  const { servers } = await (await deps.nameServerOf(spec.zone)).observe(spec.zone, spec.names, cancellation());
+  if (servers.length === 0 || servers.some(({ error }) => error !== undefined)) return null;
+  return servers.flatMap(({ a, aaaa }) => [...a, ...aaaa]);
 }
 
 function markerOf(hostedVmId: string, { n, id }: Instance, role: Marker['role']): Marker {

@@ -18,17 +18,21 @@ const jitter = '30 seconds';
 /** Long enough for two looks at a large cluster whose name servers are slow. */
 const longest = '15 minutes';
 
-/** What the sweep needs from the world: the inventory in force, what workflows say of themselves, and where it tells. */
-export function sweepDeps(parts: Pick<Parts, 'inventory' | 'providers' | 'stores' | 'log'>, client: Client): SweepDeps {
-  const hostedVmOf = async (id: string): Promise<HostedVmView | undefined> => {
+/** What hosted VMs say of themselves, by id. Undefined when none runs; rejects when it cannot be asked. */
+export function hostedVmViews(client: Client): (id: string) => Promise<HostedVmView | undefined> {
+  return async (id) => {
     try {
       return await client.workflow.getHandle(hostedVmWorkflowId(id)).query<HostedVmView>(hostedVmQueries.view);
     } catch (error) {
-      // Only that it does not run is an answer; that it cannot be asked must not look like it.
       if (error instanceof WorkflowNotFoundError) return undefined;
       throw error;
     }
   };
+}
+
+/** What the sweep needs from the world: the inventory in force, what workflows say of themselves, and where it tells. */
+export function sweepDeps(parts: Pick<Parts, 'inventory' | 'providers' | 'stores' | 'log'>, client: Client): SweepDeps {
+  const hostedVmOf = hostedVmViews(client);
   const told = new Map<string, string>();
   return {
     hypervisorOf: parts.providers.hypervisorOf,

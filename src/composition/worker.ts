@@ -14,7 +14,7 @@ import { healthFactors } from './health-factors.ts';
 import { temporalClient, workerConnection } from './parts.ts';
 import type { Parts, TemporalPlace } from './parts.ts';
 import type { Process } from './process.ts';
-import { keepSweeps, sweepDeps } from './sweeps.ts';
+import { hostedVmViews, keepSweeps, sweepDeps } from './sweeps.ts';
 
 export type WorkerProcessOptions = {
   readonly temporal: TemporalPlace;
@@ -48,6 +48,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
       healthOf,
     }),
     probe: probeOnce,
+    hostedVmOf: hostedVmViews(temporal.client),
     ...(heartbeatSecret === undefined
       ? {}
       : { heartbeatSerialOf: (instance: string) => heartbeatSerial(heartbeatSecret, instance) }),

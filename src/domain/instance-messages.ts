@@ -12,7 +12,8 @@ export type InstanceGoal =
   | { readonly kind: 'fenced'; readonly proof: string }
   /** Stop at once, keep the disk until `deleteAt`; null keeps it for ever (an instance that is not ours). */
   | { readonly kind: 'retired'; readonly deleteAt: EpochMs | null }
-  | { readonly kind: 'deleted' }
+  /** `kept`: it had served, and its disk has been kept for as long as the policy wants. */
+  | { readonly kind: 'deleted'; readonly kept?: true }
   /** Umbra lets go of the guest and leaves it as it is. */
   | { readonly kind: 'released' };
 

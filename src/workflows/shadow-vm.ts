@@ -80,7 +80,7 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
         { role: 'retired' },
       );
     case 'deleted':
-      return remove(life);
+      return remove(life, goal.kept === true);
     case 'released':
       return;
     default:
@@ -117,19 +117,23 @@ async function waitWhileReached(life: Life, goal: InstanceGoal): Promise<boolean
   }
   const leftMs = goal.deleteAt - Date.now();
   if (leftMs > 0 && (await condition(news, leftMs, { summary: 'keeps the disk of the retired VM' }))) return false;
-  await reach(life, { kind: 'deleted' });
+  // A shadow that was only cooled has nothing to keep: its days had ended when it was stopped.
+  const { state } = life.instance;
+  const wasKept = state.kind === 'retired' && goal.deleteAt > state.since;
+  await reach(life, { kind: 'deleted', ...(wasKept ? { kept: true } : {}) });
   return life.instance.state.kind === 'deleted';
 }
 
 /** Stop, mark as retired, delete, free the lease. Never a guest that is not ours: its marker guards it. */
-async function remove(life: Life): Promise<void> {
+async function remove(life: Life, kept: boolean): Promise<void> {
   const { instance, input } = life;
-  const { hostedVmId } = input;
+  const { hostedVmId, spec } = input;
   if (instance.vmid !== undefined && instance.owned) {
     const name = `VM ${instance.vmid}`;
     const retire = { hostedVmId, instance, now: Date.now() };
+    const deletion = { ...retire, spec, served: kept };
     await asWished(life, () => patiently(`stop ${name} before it is deleted`).ensureRetired(retire));
-    await asWished(life, () => patiently(`delete ${name}`).ensureDeleted({ hostedVmId, instance }));
+    await asWished(life, () => patiently(`delete ${name}`).ensureDeleted(deletion));
     if (instance.n > 0) await tellCluster(life, 'releaseLease', { instance: instance.id, vmid: instance.vmid });
   }
   await enter(life, { kind: 'deleted', since: Date.now() });

@@ -40,6 +40,7 @@ export class FakeWorld {
           return Promise.resolve();
         },
       },
+      hostedVmOf: (id) => Promise.resolve(this.views.get(id)),
       evaluator: { evaluate: (request) => Promise.resolve(this.evaluate(request)) },
       probe: ({ address }) => {
         this.looks += 1;

@@ -28,6 +28,7 @@ export async function serveWorld(
     registry: deps.registry,
     evaluator: deps.evaluator,
     probes: { probe: deps.probe },
+    workflows: { hostedVmOf: deps.hostedVmOf },
   };
   const answer = async ({ port, method, args }: Call): Promise<Answer> => {
     const name = `${port}.${method}`;
@@ -84,6 +85,7 @@ export function remoteDeps(url: string): ActivityDeps {
       },
     );
   const registry = portOf('registry') as ActivityDeps['registry'];
+  const { hostedVmOf } = portOf('workflows') as Pick<ActivityDeps, 'hostedVmOf'>;
   const { probe } = portOf('probes') as { probe: ActivityDeps['probe'] };
   return {
     hypervisorOf: () => Promise.resolve(portOf('hypervisor') as Hypervisor),
@@ -91,5 +93,6 @@ export function remoteDeps(url: string): ActivityDeps {
     registry,
     evaluator: portOf('evaluator') as ActivityDeps['evaluator'],
     probe,
+    hostedVmOf,
   };
 }

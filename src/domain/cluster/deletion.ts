@@ -10,7 +10,8 @@ export type DeletionEvidence = {
   readonly now: EpochMs;
   readonly instance: InstanceId;
   readonly vmid: number;
-  readonly range: { readonly from: number; readonly to: number };
+  /** Undefined where only the hypervisor knows it: it looks at VMID and marker again, just before. */
+  readonly range?: { readonly from: number; readonly to: number };
   /** Ours by adoption, though outside the range. */
   readonly adopted: boolean;
   /** As read from the guest itself; undefined when it carries none. */
@@ -26,6 +27,8 @@ export type DeletionEvidence = {
   /** From the hosted VM's own state. */
   readonly serving: readonly InstanceId[];
   readonly primary: { readonly instance: InstanceId; readonly healthy: boolean } | null;
+  /** False for one that never served: nothing depends on it, and its disk is a copy that nobody has written to. */
+  readonly served: boolean;
   readonly keepDiskMs: number;
 };
 
@@ -44,7 +47,7 @@ export function refuseDeletion(evidence: DeletionEvidence): Refusal | undefined 
 }
 
 function outsideOurRange({ vmid, range, adopted }: DeletionEvidence): Refusal | undefined {
-  if (adopted || (vmid >= range.from && vmid <= range.to)) return undefined;
+  if (adopted || range === undefined || (vmid >= range.from && vmid <= range.to)) return undefined;
   return refuse('not-ours', `VMID ${vmid} is outside ${range.from}-${range.to} and was not adopted.`, { vmid });
 }
 
@@ -66,15 +69,17 @@ function stillAnswered({ instance, address, answers }: DeletionEvidence): Refusa
   return refuse('in-answers', `${address} of ${instance} is in the DNS answers.`, { instance, address });
 }
 
-function notReplaced({ instance, serving, primary }: DeletionEvidence): Refusal | undefined {
+function notReplaced({ instance, serving, primary, served }: DeletionEvidence): Refusal | undefined {
   if (serving.includes(instance)) return refuse('serving', `${instance} is in the serving set.`, { instance });
+  if (primary?.instance === instance) return refuse('is-primary', `${instance} is the primary.`, { instance });
+  if (!served) return undefined;
   if (primary === null) return refuse('no-primary', 'The hosted VM has no primary.', { instance });
-  if (primary.instance === instance) return refuse('is-primary', `${instance} is the primary.`, { instance });
   if (primary.healthy) return undefined;
   return refuse('primary-unhealthy', `${primary.instance}, which took over, is not healthy.`, { instance });
 }
 
-function keptTooShort({ now, instance, marker, keepDiskMs }: DeletionEvidence): Refusal | undefined {
+function keptTooShort({ now, instance, marker, served, keepDiskMs }: DeletionEvidence): Refusal | undefined {
+  if (!served) return undefined;
   const left = (marker?.retiredAt ?? now) + keepDiskMs - now;
   if (left <= 0) return undefined;
   return refuse('disk-kept', `The disk of ${instance} is kept for another ${formatDuration(left)}.`, {

@@ -15,6 +15,7 @@ const fine: DeletionEvidence = {
   answers: ['10.0.0.13'],
   serving: ['shop/3'],
   primary: { instance: 'shop/3', healthy: true },
+  served: true,
   keepDiskMs: 7 * dayMs,
 };
 
@@ -47,6 +48,20 @@ describe('the five guards of deletion', () => {
     const unmarked: DeletionEvidence = { ...fine };
     Reflect.deleteProperty(unmarked, 'marker');
     expect(refuseDeletion(unmarked)).toMatchObject({ reason: { code: 'no-marker' } });
+  });
+
+  test('let one that never served go at once, whatever becomes of the primary, but not while it is in an answer', () => {
+    const spare: DeletionEvidence = { ...fine, served: false, keepDiskMs: 9 * dayMs };
+    expect(refuseDeletion({ ...spare, primary: null })).toBeUndefined();
+    expect(refuseDeletion({ ...spare, primary: { instance: 'shop/0', healthy: false } })).toBeUndefined();
+    expect(refuseDeletion({ ...spare, answers: ['10.0.0.12'] })).toMatchObject({ reason: { code: 'in-answers' } });
+    expect(refuseDeletion({ ...spare, serving: ['shop/2'] })).toMatchObject({ reason: { code: 'serving' } });
+  });
+
+  test('leave the VMID to who knows the range', () => {
+    const elsewhere: DeletionEvidence = { ...fine, vmid: 105 };
+    Reflect.deleteProperty(elsewhere, 'range');
+    expect(refuseDeletion(elsewhere)).toBeUndefined();
   });
 
   test('let an adopted original go though its VMID is outside the range', () => {

@@ -188,6 +188,36 @@ describe('umbra backtest', () => {
     limitMs,
   );
 
+  // Hourly for twelve days; the report and the table say what can be said, and nothing is NaN.
+  const wave = (hour: number): number => 50 + 30 * Math.sin((hour / 24) * 2 * Math.PI) + ((hour * 7_919) % 13);
+  test.each([
+    ['constant', () => 50, 50],
+    ['all zero', () => 0, 0],
+    ['as large as 10^13', (hour: number) => wave(hour) * 1e11, 3e13],
+    ['as small as 10^-8', (hour: number) => wave(hour) * 1e-9, 3e-7],
+    ['mostly missing', (hour: number) => (hour % 3 === 0 ? 'NaN' : wave(hour)), 300],
+    ['ten times higher for two days', (hour: number) => (hour > 240 ? 10 : 1) * wave(hour), 4_000],
+  ] as const)(
+    'forecasts demand that is %s without a NaN anywhere',
+    async (_, demandAt, most) => {
+      writeFileSync(
+        join(folder, 'odd.csv'),
+        csvOf(
+          Array.from({ length: 288 }, (_each, hour) => demandAt(hour)),
+          3_600,
+        ),
+      );
+      const args = ['--series', 'odd.csv', '--models', 'auto,naive', '--origins', '2', '--quantiles', 'odd.q'];
+      const { code, out } = await backtest([...args, '--html', 'odd.html']);
+      expect(code).toBe(0);
+      const rows = quantilesOf('odd.q');
+      expectComplete(rows, [...new Set(rows.map(({ origin }) => origin))], 24);
+      expect(Math.max(...rows.map(({ quantiles }) => quantiles[4]!))).toBeLessThanOrEqual(most * 1.01);
+      expect(out + readFileSync(join(folder, 'odd.html'), 'utf8')).not.toMatch(/NaN|Infinity/);
+    },
+    limitMs,
+  );
+
   test.each([
     ['an empty file', { file: '' }, /0 rows of timestamp,value/],
     ['a header and nothing else', { file: 'timestamp,value\n' }, /0 rows/],

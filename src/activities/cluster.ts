@@ -117,7 +117,9 @@ async function worldOf(
   snapshot: ClusterSnapshot,
   { spec, requests }: PlaceRequest,
 ): Promise<PlacementWorld> {
-  const sources = [...new Set(requests.map((one) => one.source.vmid))];
+  const sources = [
+    ...new Set(requests.flatMap((one) => [one.source, ...(one.otherSources ?? [])].map(({ vmid }) => vmid))),
+  ];
   const origins = new Map<number, Origin[]>();
   for (const vmid of sources) origins.set(vmid, await originsOf(deps, view, spec.name, vmid));
   const primaries = requests.flatMap((one) => one.awayFrom.filter((other) => other.strict).map((other) => other.vmid));

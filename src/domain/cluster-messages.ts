@@ -21,6 +21,8 @@ export type LeaseRequest = {
   /** The primary and the hosted VM's other shadows: never on the node of the primary, spread over the others. */
   readonly awayFrom: readonly { readonly vmid: number; readonly node?: string; readonly strict: boolean }[];
   readonly source: { readonly vmid: number; readonly snapshot?: string };
+  /** Copied from instead, the best first, while the source is not to be seen: its node is off. */
+  readonly otherSources?: readonly { readonly vmid: number }[];
 };
 
 /** `cluster` -> `shadowVm`, signal `leaseGranted`. */
@@ -35,7 +37,7 @@ export type LeaseGrant = {
   readonly node: string;
   readonly storage?: string;
   readonly full: boolean;
-  /** Where to clone from: the requested source, or a template of the same name on the granted node. */
+  /** Where to clone from: the requested source, a template of the same name on the granted node, or one of the other sources. */
   readonly source?: { readonly vmid: number; readonly snapshot?: string };
   /** A rule that could not be kept, and why: a one-node cluster has no other node. */
   readonly relaxed?: Reason;

@@ -67,14 +67,15 @@ function planPlacement(world: PlacementWorld, leases: readonly Lease[], request:
   if (!snapshot.quorate) {
     return { kind: 'refused', requestId, reason: { code: 'no-quorum', text: 'The cluster has no quorum now.' } };
   }
-  const origins = world.origins.get(request.source.vmid) ?? [];
+  const sources = [request.source, ...(request.otherSources ?? [])];
+  const origins = sources.map(({ vmid }) => world.origins.get(vmid) ?? []).find(({ length }) => length > 0) ?? [];
   if (origins.length === 0) {
     return {
       kind: 'refused',
       requestId,
       reason: {
         code: 'no-source',
-        text: `VM ${request.source.vmid}, which shadows are copied from, is not to be seen in the cluster.`,
+        text: `VM ${sources.map(({ vmid }) => vmid).join(' or ')}, which shadows are copied from, is not to be seen in the cluster.`,
         facts: { source: request.source.vmid },
       },
     };

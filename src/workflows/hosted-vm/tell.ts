@@ -59,6 +59,9 @@ async function begun(story: Story, id: InstanceId, wish: InstanceWish): Promise<
 function inputFor(state: HostedVmState, instance: Instance, wish: InstanceWish): ShadowVmInput {
   const primary = primaryOf(state);
   const others = state.instances.filter((other) => other.id !== instance.id && other.vmid !== undefined);
+  const source = state.spec.source ?? {
+    vmid: primary?.vmid ?? instanceOf(state, `${state.spec.id}/0`).vmid ?? state.spec.primary.vmid,
+  };
   return {
     hostedVmId: state.spec.id,
     spec: state.spec,
@@ -70,10 +73,18 @@ function inputFor(state: HostedVmState, instance: Instance, wish: InstanceWish):
       // Never on the node of what serves; spread over the others where it can be.
       strict: state.serving.includes(id) || id === primary?.id,
     })),
-    source: state.spec.source ?? {
-      vmid: primary?.vmid ?? instanceOf(state, `${state.spec.id}/0`).vmid ?? state.spec.primary.vmid,
-    },
+    source,
+    otherSources: copiesOf(state).filter(({ vmid }) => vmid !== source.vmid),
   };
+}
+
+/** Its shadows are copies of what shadows are copied from. One that only stands ready is disturbed before one that serves. */
+function copiesOf(state: HostedVmState): { readonly vmid: number }[] {
+  const { serving, instances } = state;
+  return instances
+    .filter(({ role, state: { kind } }) => role !== 'retired' && (kind === 'warm' || kind === 'serving'))
+    .sort((left, right) => Number(serving.includes(left.id)) - Number(serving.includes(right.id)))
+    .flatMap(({ vmid }) => (vmid === undefined ? [] : [{ vmid }]));
 }
 
 function without(state: HostedVmState, id: InstanceId): HostedVmState {

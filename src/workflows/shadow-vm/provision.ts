@@ -68,6 +68,7 @@ async function lease(life: Life, warmth: Warmth): Promise<LeaseGrant | Reason> {
     memoryMiB: Math.max(128, Math.ceil((resources.memoryMiB * tier) / 16) * 16),
     awayFrom: input.awayFrom,
     source: input.source,
+    ...(input.otherSources === undefined ? {} : { otherSources: input.otherSources }),
   };
   const until = Date.now() + leaseMs;
   while (life.grant === null && life.refusal === null && Date.now() < until && !isOvertaken(life)) {
@@ -101,7 +102,7 @@ async function cloned(life: Life, grant: LeaseGrant, what: string): Promise<{ re
     await condition(() => !life.wish.paused || isOvertaken(life));
     if (isOvertaken(life)) return { code: 'overtaken', text: 'it is not wanted any more' };
     // Not called off: half a clone is the worst of both.
-    const order = { spec: input.spec, instance, lease: grant, source: input.source };
+    const order = { spec: input.spec, instance, lease: grant, source: grant.source ?? input.source };
     return await patiently(`clone and configure the ${what} as VM ${grant.vmid} on ${grant.node}`).ensureShadow(order);
   } finally {
     await tellCluster(life, 'cloneDone', { requestId });

@@ -186,6 +186,20 @@ describe('placement', () => {
   test('without a quorum or without a source nothing is placed', () => {
     expect(placeOf(world({}, { quorate: false }))).toMatchObject({ reason: { code: 'no-quorum' } });
     expect(placeOf(world({ origins: new Map() }))).toMatchObject({ reason: { code: 'no-source' } });
+    const unseen = placeOf(world({ origins: new Map() }), [], { otherSources: [{ vmid: 9001 }] });
+    expect(unseen).toMatchObject({ reason: { text: expect.stringContaining('VM 9000 or 9001') } });
+  });
+
+  test('a copy is copied while the source is not to be seen, its snapshot or not', () => {
+    const copy = { vmid: 9001, node: 'pve2', template: false, storages: ['ceph'] };
+    const source = { vmid: 101, snapshot: 'golden' };
+    const origins = new Map([
+      [101, []],
+      [9001, [copy]],
+    ]);
+    const placed = placeOf(world({ origins }), [], { source, otherSources: [{ vmid: 9002 }, { vmid: 9001 }] });
+    expect(placed).toMatchObject({ kind: 'placed', full: true, source: { vmid: 9001 } });
+    expect(placed).not.toHaveProperty('source.snapshot');
   });
 });
 

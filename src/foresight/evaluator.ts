@@ -70,10 +70,12 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         primary === undefined ? undefined : deps.healthOf(primary),
       ]);
       const shadows = shadowsOf(request);
+      const servingQps = servingQpsOf(request);
       const input: EvaluationInput = {
         spec,
         recent: sinceFirstQuery(believed.recent),
         demandQps: believed.demandQps,
+        servingQps,
         state,
         models: allModels(modelOptions(state, spec.timeZone)),
         failures: failuresOf(request, fleet),
@@ -95,7 +97,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       const stored = forecast === null ? null : { hostedVmId: spec.id, at: now, ...forecast };
       await deps.forecasts.save(spec.id, evaluation, stored, {
         leadTimeMs: fleet.leadTimeMs,
-        capacityQps: spec.capacityQps,
+        capacityQps: servingQps,
         readyShadows: shadows.filter(({ state: at, warmth }) => at === 'warm' && warmth !== 'stopped').length,
       });
       return evaluation;
@@ -148,6 +150,12 @@ function held(evaluation: Evaluation, reason: Reason | undefined): Evaluation {
   if (reason === undefined) return evaluation;
   const plan = { ...evaluation.plan, reasons: [...evaluation.plan.reasons, reason] };
   return { ...evaluation, plan, nextInMs: Math.min(evaluation.nextInMs, defaultPace.windowMs) };
+}
+
+/** A half-size shadow that stands in is full sooner than the primary was, and two that share later. */
+function servingQpsOf({ spec, instances, serving }: EvaluationRequest): number {
+  const serve = instances.filter(({ id }) => serving.includes(id));
+  return serve.reduce((sum, { capacityQps }) => sum + capacityQps, 0) || spec.capacityQps;
 }
 
 function shadowsOf({ instances, serving }: EvaluationRequest): ShadowView[] {

@@ -26,7 +26,7 @@ export function needsIn(
     if (!Number.isFinite(qps)) return;
     if (qps > capacityQps && !above) {
       const at = demand.start + index * demand.stepMs;
-      const text = `demand of ${number(qps)} q/s passed the ${number(capacityQps)} q/s that one carries`;
+      const text = `demand of ${number(qps)} q/s passed the ${number(capacityQps)} q/s that serve`;
       needs.push({ at, text, by: 'demand' });
     }
     above = qps > capacityQps;

@@ -34,8 +34,8 @@ export type EvaluationInput = {
   readonly health?: HealthFactors | undefined;
   readonly weights?: HealthWeights | undefined;
   readonly calibration?: RiskCalibration | undefined;
-  /** Learned capacity outranks the declared one only when the inventory says so; undefined: declared. */
-  readonly capacityQps?: number | undefined;
+  /** What serves now carries this together; undefined: one instance of the declared capacity. */
+  readonly servingQps?: number | undefined;
   readonly judgeOverloadByCpu?: boolean | undefined;
   readonly shadows: readonly ShadowView[];
   readonly limits?: StandbyLimits | undefined;
@@ -59,14 +59,14 @@ const staleAfterMs = 15 * minuteMs;
 /** Forecast, risk and standby plan of one hosted VM in one pure step. Works with no history at all: then only demand now decides. */
 export function evaluate(input: EvaluationInput): EvaluationResult {
   const { spec, recent, now, leadTimeMs } = input;
-  const capacityQps = input.capacityQps ?? spec.capacityQps;
+  const capacityQps = input.servingQps ?? spec.capacityQps;
   const demandQps = input.demandQps ?? demandNow(recent, now);
   // Models see demand as it would be on an ordinary day: an event under way must not be counted twice.
   const spoken = forecastWith({ ...input, recent: withoutEvents(recent, spec.events) });
   const forecast = spoken.forecast === null ? null : withEvents(spoken.forecast, spec.events);
   const risk = assessRisk({ ...input, forecast, capacityQps, demandQps, timeZone: spec.timeZone });
   const plan = planStandby(
-    { ...input, risk, demandQps, capacityQps, forecast, timeZone: spec.timeZone },
+    { ...input, risk, demandQps, capacityQps, tierQps: spec.capacityQps, forecast, timeZone: spec.timeZone },
     spec.policy,
     now,
   );
@@ -78,7 +78,7 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
     peak: peaks === undefined ? null : { p50: peaks[1]!, p90: peaks[2]!, p99: peaks[4]! },
     risk,
     plan,
-    nextInMs: nextEvaluation(input, forecast, risk.score),
+    nextInMs: nextEvaluation(input, capacityQps, forecast, risk.score),
   };
   return { evaluation, forecast, reason: spoken.reason };
 }
@@ -123,6 +123,7 @@ function demandNow(recent: DemandSeries, now: EpochMs): number | null {
 /** Minutes when hot, up to an hour when calm, and never later than the start a predicted need asks for. */
 function nextEvaluation(
   { spec, leadTimeMs, now }: EvaluationInput,
+  capacityQps: number,
   forecast: QuantileForecast | null,
   score: number,
 ): number {
@@ -130,7 +131,7 @@ function nextEvaluation(
   if (forecast === null) return Math.min(byRisk, 5 * minuteMs);
   const { share, quantile } = spec.policy.volumeThreshold;
   const level = [0.1, 0.5, 0.9, 0.95, 0.99].indexOf(quantile);
-  const step = forecast.values[level]?.findIndex((value) => value >= share * spec.capacityQps) ?? -1;
+  const step = forecast.values[level]?.findIndex((value) => value >= share * capacityQps) ?? -1;
   if (step < 0) return byRisk;
   const start = forecast.start + step * forecast.stepMs - leadTimeMs - 5 * minuteMs;
   return Math.max(minuteMs, Math.min(byRisk, Math.max(5 * minuteMs, start - now)));

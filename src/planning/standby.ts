@@ -28,8 +28,10 @@ export type StandbyObservation = {
   readonly risk: Risk;
   /** Newest known demand, queries per second. */
   readonly demandQps: number | null;
-  /** Demand over a 1x instance's capacity is judged against this. */
+  /** What serves now carries this together; demand is judged against it. */
   readonly capacityQps: number;
+  /** What a 1x instance carries: shadows are sized by it. */
+  readonly tierQps: number;
   readonly forecast: QuantileForecast | null;
   readonly leadTimeMs: number;
   readonly shadows: readonly ShadowView[];
@@ -186,17 +188,17 @@ function sizeToCarry(
 /** The smallest tier that carries it alone; otherwise as few of the largest as it takes. */
 export function chooseTiers(
   toCarryQps: number,
-  { capacityQps }: Pick<StandbyObservation, 'capacityQps'>,
+  { tierQps }: Pick<StandbyObservation, 'tierQps'>,
   tiers: readonly Tier[],
   most: number,
 ): { tier: Tier; count: number } {
   const sorted = [...tiers].sort((left, right) => left - right);
-  const smallest = sorted.find((tier) => tier * capacityQps >= toCarryQps);
+  const smallest = sorted.find((tier) => tier * tierQps >= toCarryQps);
   if (smallest !== undefined) return { tier: smallest, count: 1 };
   const largest = sorted.at(-1) ?? 1;
   return {
     tier: largest,
-    count: Math.min(Math.max(1, Math.ceil(toCarryQps / (largest * capacityQps))), Math.max(1, most)),
+    count: Math.min(Math.max(1, Math.ceil(toCarryQps / (largest * tierQps))), Math.max(1, most)),
   };
 }
 

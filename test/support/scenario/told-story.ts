@@ -335,6 +335,7 @@ export class ToldStory {
       spec: state.spec,
       recent: { start: now, stepMs: 5 * minuteMs, qps: [] },
       demandQps: this.demandQps,
+      servingQps: state.serving.reduce((sum, id) => sum + instanceOf(state, id).capacityQps, 0),
       models: [],
       shadows,
       leadTimeMs: minuteMs,

@@ -40,7 +40,7 @@ describe('a shadow was needed', () => {
   test('once, however long demand stays above capacity, and a missing step ends nothing', () => {
     const needs = needsIn(minutes([90, 120, NaN, 130, 90, 101]), 100, []);
     expect(needs.map(({ at }) => at - now)).toEqual([minuteMs, 5 * minuteMs]);
-    expect(needs[0]!.text).toBe('demand of 120 q/s passed the 100 q/s that one carries');
+    expect(needs[0]!.text).toBe('demand of 120 q/s passed the 100 q/s that serve');
   });
 
   test('when the serving instance was found failed, in the order it happened', () => {

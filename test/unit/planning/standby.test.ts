@@ -9,6 +9,7 @@ const calm: StandbyObservation = {
   risk,
   demandQps: 20,
   capacityQps: 100,
+  tierQps: 100,
   forecast: flatForecast([10, 20, 30, 35, 45]),
   leadTimeMs: 3 * minuteMs,
   shadows: [],
@@ -62,6 +63,12 @@ describe('a standby plan', () => {
 
   test('sizes by demand now when that is above the forecast', () => {
     expect(planStandby({ ...calm, demandQps: 150 }, policy, now).wanted[0]).toMatchObject({ tier: 2, count: 1 });
+  });
+
+  test('demand is judged against what serves, shadows are sized by what one carries', () => {
+    const onHalf = { ...calm, capacityQps: 50, demandQps: 45 };
+    expect(planStandby(onHalf, policy, now).wanted[0]).toMatchObject({ tier: 0.5, reason: { code: 'demand-now' } });
+    expect(planStandby({ ...calm, capacityQps: 200, demandQps: 120 }, policy, now).wanted).toEqual([]);
   });
 
   test('never calls a stopped shadow capacity', () => {

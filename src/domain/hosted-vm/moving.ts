@@ -12,6 +12,9 @@ import { withProvisionFailure } from './standby.ts';
 /** Resolvers keep an answer for its TTL; some round up to a minute. Browsers keep names for about a minute. */
 const resolverFloorMs = minuteMs;
 
+/** Forecasts are made anew this long after the answers have changed. */
+const planAgainMs = 15 * secondMs;
+
 /** When answers given until now have left the caches that keep to the TTL. */
 export function drainedAfter(ttlSeconds: number, now: EpochMs): EpochMs {
   return now + 2 * Math.max(ttlSeconds * secondMs, resolverFloorMs);
@@ -35,8 +38,8 @@ export function withAnswersChanged(
     lookAgainAt: 0,
     answersDueAt: null,
     drainedAt: drainedAfter(state.spec.ttlSeconds, now),
-    // The plan was made for what served before.
-    nextEvaluationAt: now,
+    // The plan was made for what served before. Others may be failing now: what can wait does not compete with them.
+    nextEvaluationAt: now + planAgainMs,
   };
   for (const id of to) next = withInstanceState(next, id, { kind: 'serving', since: now });
   for (const id of move.from) {

@@ -143,6 +143,7 @@ export const failuresBody = z
           hostedVmId: z.string().min(1).max(64),
           at: z.number().int().min(0).describe(instants),
           text: z.string().max(300).optional(),
+          node: z.string().min(1).max(64).optional().describe('the node, where it failed and took the hosted VM along'),
         }),
       )
       .max(1_000),

@@ -1,7 +1,7 @@
 import type { Instance } from '../domain/instance.ts';
 import { secondMs } from '../domain/time.ts';
 import type { HealthFactors } from '../planning/risk/health-factors.ts';
-import type { ClusterView } from '../ports/hypervisor.ts';
+import type { ClusterView, GuestView, NodeView } from '../ports/hypervisor.ts';
 import type { Parts } from './parts.ts';
 
 /** A view of the cluster serves all evaluations for this long. */
@@ -27,9 +27,32 @@ export function healthFactors({ providers, stores }: Parts): (primary: Instance)
     const node = view?.nodes.find((each) => each.node === guest?.node);
     const beat = beats.get(primary.id) as { at: number } | undefined;
     return {
-      ...(guest?.cpu === undefined ? {} : { cpu: guest.cpu }),
-      ...(node === undefined ? {} : { node: node.node, nodeMaintenance: node.maintenance }),
+      ...healthOfGuest(guest),
+      ...healthOfNode(node),
       ...(beat === undefined ? {} : { silentMs: Math.max(0, Date.now() - beat.at - heartbeatEveryMs) }),
     };
+  };
+}
+
+/** The list shows the last figures of a guest on a node that is off: they say nothing of now. */
+export function healthOfGuest(guest: GuestView | undefined): HealthFactors {
+  if (guest === undefined || !guest.nodeOnline || guest.power !== 'running') return {};
+  const { cpu, memoryUsed, uptimeSeconds } = guest;
+  return {
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memoryUsed === undefined ? {} : { memoryUsed }),
+    // Zero is said before the first figures of a start are there.
+    ...(uptimeSeconds === undefined || uptimeSeconds === 0 ? {} : { uptimeMs: uptimeSeconds * secondMs }),
+  };
+}
+
+export function healthOfNode(node: NodeView | undefined): HealthFactors {
+  if (node === undefined) return {};
+  const { online, maintenance, memoryMiB, memoryUsedMiB } = node;
+  return {
+    node: node.node,
+    nodeOnline: online,
+    nodeMaintenance: maintenance,
+    ...(online && memoryMiB > 0 ? { nodeMemoryUsed: memoryUsedMiB / memoryMiB } : {}),
   };
 }

@@ -70,3 +70,10 @@ export function verdictOf(reports: readonly HealthReport[], least: number): Verd
   }
   return { finding: 'unknown', agree: 0, reporting: reporting.length, sinceMs: 0, evidence: [] };
 }
+
+/** How Proxmox's word that a node is off is written into evidence, and read from it: the failure is then the node's. */
+export const nodeOfflineEvidence = (node: string): string => `node ${node} is offline`;
+
+export function offlineNodeIn(evidence: readonly string[]): string | undefined {
+  return evidence.map((line) => /(?:^|: )node (\S+) is offline$/.exec(line)?.[1]).find((node) => node !== undefined);
+}

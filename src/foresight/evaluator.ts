@@ -4,6 +4,7 @@ import { utcOffsetMs } from '../domain/local-time.ts';
 import { dayMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { Evaluation } from '../domain/plan.ts';
+import type { UmbraEvent } from '../domain/event.ts';
 import type { Reason } from '../domain/reason.ts';
 import { evaluate } from '../planning/evaluate.ts';
 import type { EvaluationInput } from '../planning/evaluate.ts';
@@ -11,6 +12,7 @@ import { allModels } from '../planning/forecast/models.ts';
 import type { ModelOptions } from '../planning/forecast/models.ts';
 import type { FailureHistory, FailurePrior } from '../planning/risk/failure.ts';
 import { fleetPrior, startingPrior } from '../planning/risk/failure.ts';
+import { nodeFailuresLastMonth } from '../planning/risk/node-failures.ts';
 import type { HealthFactors } from '../planning/risk/health-factors.ts';
 import { believedDemand, defaultPace } from '../planning/spawn-guard.ts';
 import type { BelievedDemand } from '../planning/spawn-guard.ts';
@@ -48,6 +50,8 @@ export type EvaluatorDeps = {
 type Fleet = {
   readonly at: EpochMs;
   readonly failures: ReadonlyMap<string, readonly EpochMs[]>;
+  /** Failures that name the node that caused them. */
+  readonly ofNodes: readonly UmbraEvent[];
   readonly prior: FailurePrior;
   readonly leadTimeMs: number;
   readonly calibration: Calibration | undefined;
@@ -80,7 +84,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         models: allModels(modelOptions(state, spec.timeZone)),
         failures: failuresOf(request, fleet),
         prior: fleet.prior,
-        health,
+        health: withNodeFailures(health, primary, fleet, now),
         calibration: fleet.calibration,
         judgeOverloadByCpu: belief.learned?.kind === 'unexplained',
         shadows,
@@ -180,6 +184,17 @@ function failuresOf({ spec, failoversAt, now }: EvaluationRequest, fleet: Fleet)
   return { at, watchedSince: Math.min(now - 30 * dayMs, ...at) };
 }
 
+function withNodeFailures(
+  health: HealthFactors | undefined,
+  primary: Instance | undefined,
+  { ofNodes }: Fleet,
+  now: EpochMs,
+): HealthFactors | undefined {
+  if (health?.node === undefined || primary === undefined) return health;
+  const { cluster } = primary;
+  return { ...health, nodeFailuresLastMonth: nodeFailuresLastMonth(ofNodes, { cluster, node: health.node }, now) };
+}
+
 /** Umbra's own events teach how often machines fail and how long a shadow takes. */
 async function readFleet({ registry, beliefs }: EvaluatorDeps, now: EpochMs): Promise<Fleet> {
   const [failed, imported, warm, views, calibration] = await Promise.all([
@@ -197,6 +212,7 @@ async function readFleet({ registry, beliefs }: EvaluatorDeps, now: EpochMs): Pr
   return {
     at: now,
     failures,
+    ofNodes: [...failed, ...imported].filter(({ facts }) => typeof facts['node'] === 'string'),
     calibration,
     prior: histories.length === 0 ? startingPrior : fleetPrior(histories, now),
     leadTimeMs: leadTimeOf(warm.flatMap(({ facts }) => (typeof facts['tookMs'] === 'number' ? [facts['tookMs']] : []))),

@@ -1,3 +1,4 @@
+import { nodeOfflineEvidence } from '../domain/health.ts';
 import type { InstanceId } from '../domain/instance.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { ClusterView, GuestView } from '../ports/hypervisor.ts';
@@ -17,7 +18,7 @@ function judgeGuest(
   now: EpochMs,
 ): Finding {
   const { instance } = monitored;
-  if (!guest.nodeOnline) return { finding: 'failed', sinceMs: now, evidence: `node ${guest.node} is offline` };
+  if (!guest.nodeOnline) return { finding: 'failed', sinceMs: now, evidence: nodeOfflineEvidence(guest.node) };
   if (guest.power === 'stopped')
     return { finding: 'failed', sinceMs: now, evidence: `guest ${guest.ref.vmid} is stopped` };
   if (guest.power !== 'running')

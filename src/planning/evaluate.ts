@@ -10,7 +10,7 @@ import type { ForecastModel, ModelState, QuantileForecast } from './forecast/mod
 import { naive, seasonalNaive } from './forecast/seasonal-naive.ts';
 import type { RiskCalibration } from './risk/calibration.ts';
 import type { FailureHistory, FailurePrior } from './risk/failure.ts';
-import type { HealthFactors, HealthWeights } from './risk/health-factors.ts';
+import type { HealthFactors } from './risk/health-factors.ts';
 import { peakQuantiles, stepsUntil } from './risk/overload.ts';
 import { assessRisk } from './risk/score.ts';
 import { planStandby } from './standby.ts';
@@ -32,7 +32,6 @@ export type EvaluationInput = {
   readonly failures?: FailureHistory | undefined;
   readonly prior?: FailurePrior | undefined;
   readonly health?: HealthFactors | undefined;
-  readonly weights?: HealthWeights | undefined;
   readonly calibration?: RiskCalibration | undefined;
   /** What serves now carries this together; undefined: one instance of the declared capacity. */
   readonly servingQps?: number | undefined;

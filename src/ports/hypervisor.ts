@@ -31,7 +31,10 @@ export type GuestView = {
   readonly memoryMiB: number;
   /** Fraction of the guest's vCPUs, 0..1. */
   readonly cpu?: number;
+  /** Fraction of its memory, 0..1. */
   readonly memoryUsed?: number;
+  /** Of its process; a live migration starts it anew. */
+  readonly uptimeSeconds?: number;
   /** Managed by Proxmox HA, and the state asked of it. */
   readonly ha?: string;
   readonly storages: readonly string[];

@@ -125,14 +125,14 @@ export function operationsRoutes(server: ApiServer, context: ApiContext, status:
     },
     async (request) => {
       const actor = actorOf(request);
-      const events = request.body.failures.map(({ hostedVmId, at, text }) => ({
+      const events = request.body.failures.map(({ hostedVmId, at, text, node }) => ({
         id: `failure/${hostedVmId}/${at}`,
         at,
         hostedVmId,
         kind: 'failure-imported',
         actor,
         reason: { code: 'failure-imported', text: text ?? 'failed before Umbra watched it' },
-        facts: {},
+        facts: node === undefined ? {} : { node },
       }));
       await stores.events.append(events);
       return { imported: events.length };

@@ -1,4 +1,5 @@
 import type { Actor } from '../event.ts';
+import { offlineNodeIn } from '../health.ts';
 import type { HostedVmState, Move, Phase, Proposal } from '../hosted-vm.ts';
 import type { InstanceId } from '../instance.ts';
 import type { Reason } from '../reason.ts';
@@ -23,11 +24,14 @@ export function withDetection(state: HostedVmState, trouble: ServingTrouble, now
     text: `${trouble.instances.join(', ')} ${finding} at ${verdict.agree} of ${verdict.reporting} vantage points`,
     facts: { agree: verdict.agree, reporting: verdict.reporting },
   };
+  const node = offlineNodeIn(verdict.evidence);
+  const cluster = state.instances.find(({ id }) => trouble.instances.includes(id))?.cluster;
   return withEvent({ ...state, unhealthyAt, detectedAt: now }, now, `${finding}-detected`, 'workflow', reason, {
     sinceMs: verdict.sinceMs,
     detectedAtMs: now,
     afterMs: now - verdict.sinceMs,
     evidence: verdict.evidence.join('; '),
+    ...(node === undefined ? {} : { node, ...(cluster === undefined ? {} : { cluster }) }),
   });
 }
 

@@ -6,8 +6,8 @@ import { recalibrate } from './calibration.ts';
 import type { RiskCalibration } from './calibration.ts';
 import { failureRate, startingPrior } from './failure.ts';
 import type { FailureHistory, FailurePrior } from './failure.ts';
-import { healthTerms, startingWeights } from './health-factors.ts';
-import type { HealthFactors, HealthWeights } from './health-factors.ts';
+import { healthTerms } from './health-factors.ts';
+import type { HealthFactors } from './health-factors.ts';
 import { exceedance, firstPassing, peakQuantiles, stepsUntil } from './overload.ts';
 
 export type RiskQuestion = {
@@ -22,7 +22,6 @@ export type RiskQuestion = {
   readonly failures?: FailureHistory | undefined;
   readonly prior?: FailurePrior | undefined;
   readonly health?: HealthFactors | undefined;
-  readonly weights?: HealthWeights | undefined;
   readonly calibration?: RiskCalibration | undefined;
   /** Mean excess above p99 seen in past errors, queries per second. */
   readonly tailScale?: number | undefined;
@@ -44,7 +43,7 @@ export function assessRisk(question: RiskQuestion): Risk {
   const { now, leadTimeMs } = question;
   const overload = overloadPart(question);
   const rate = failureRate(question.failures, question.prior ?? startingPrior, now);
-  const terms = healthTerms(question.health ?? {}, question.weights ?? startingWeights);
+  const terms = healthTerms(question.health ?? {});
   const logFactor = terms.reduce((sum, term) => sum + term.logFactor, 0);
   const failure = 1 - Math.exp(-rate.perMs * leadTimeMs * Math.exp(logFactor));
   const raw = 1 - (1 - overload.probability) * (1 - failure);
@@ -66,7 +65,8 @@ export function assessRisk(question: RiskQuestion): Risk {
     failure,
     parts: parts
       .map((part) => ({ ...part, points: Number(part.points.toFixed(1)) }))
-      .filter(({ points }) => points > 0)
+      // A health finding is worth reading even where a short lead time makes it worth no points.
+      .filter(({ code, points }) => points > 0 || terms.some((term) => term.code === code))
       .sort((left, right) => right.points - left.points),
     calibrated: question.calibration?.measured ?? false,
   };

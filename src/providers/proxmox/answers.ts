@@ -25,6 +25,7 @@ export const resource = z.object({
   maxcpu: number.optional(),
   mem: number.optional(),
   maxmem: number.optional(),
+  uptime: number.optional(),
   storage: text.optional(),
   plugintype: text.optional(),
   shared: flag.optional(),

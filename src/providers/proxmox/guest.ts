@@ -146,6 +146,7 @@ export function rowView(site: Site, row: Resource, nodeOnline: boolean): GuestVi
     ...(row.mem === undefined || row.maxmem === undefined || row.maxmem === 0
       ? {}
       : { memoryUsed: row.mem / row.maxmem }),
+    ...(row.uptime === undefined ? {} : { uptimeSeconds: row.uptime }),
     ...(row.hastate === undefined || row.hastate === '' ? {} : { ha: row.hastate }),
     storages: before?.storages ?? [],
     tags: tagsOf(row.tags),
@@ -171,6 +172,7 @@ export function guestView(ref: GuestRef, node: string, status: CurrentStatus, co
     ...(status.mem === undefined || status.maxmem === undefined || status.maxmem === 0
       ? {}
       : { memoryUsed: status.mem / status.maxmem }),
+    ...(status.uptime === undefined ? {} : { uptimeSeconds: status.uptime }),
     ...(status.ha?.managed === true ? { ha: status.ha.state ?? 'managed' } : {}),
     storages: storages(config),
     tags: tagsOf(config['tags']),

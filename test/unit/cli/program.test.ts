@@ -210,6 +210,12 @@ describe('acting', () => {
       kind: 'failure-imported',
       reason: { text: 'disk full, again' },
     });
+    writeFileSync(file, 'hostedVmId,at,node\nshop,2026-03-02 04:12,pve2\n');
+    expect(await umbra('import', 'failures', file)).toBe(0);
+    expect(world.events.find(({ at }) => at === Date.UTC(2026, 2, 2, 4, 12))?.facts).toEqual({ node: 'pve2' });
+    writeFileSync(file, 'hostedVmId,at\nshop,2999-03-01T04:12:00Z\n');
+    expect(await umbra('import', 'failures', file)).toBe(2);
+    expect(terminal.said.err).toContain('failures.csv:2 2999-03-01T04:12:00Z is in the future');
     writeFileSync(file, 'hostedVmId,at\nshop,yesterday\n');
     expect(await umbra('import', 'failures', file)).toBe(2);
     expect(terminal.said.err).toContain('failures.csv:2 "yesterday" is not an instant');

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { withDetection } from '../../../src/domain/hosted-vm/deciding.ts';
 import type { HealthFinding, HealthReport, VantageKind } from '../../../src/domain/health.ts';
-import { verdictOf } from '../../../src/domain/health.ts';
+import { nodeOfflineEvidence, offlineNodeIn, verdictOf } from '../../../src/domain/health.ts';
+import { Run } from './imagined-life.ts';
 
 const report = (vantage: string, kind: VantageKind, to: HealthFinding): HealthReport => ({
   instance: 'shop/0',
@@ -46,5 +48,32 @@ describe('the quorum over vantage points', () => {
     ],
   ])('%s', (_what, reports, expected) => {
     expect(verdictOf(reports, 2).finding).toBe(expected);
+  });
+});
+
+describe('a failure is of the node', () => {
+  test.each<[string, HealthReport[], string | undefined]>([
+    [
+      'when Proxmox says that it is offline',
+      [{ ...report('proxmox', 'proxmox', 'failed'), evidence: nodeOfflineEvidence('pve2') }],
+      'pve2',
+    ],
+    ['not when the guest was stopped', [report('proxmox', 'proxmox', 'failed')], undefined],
+  ])('%s', (_what, reports, node) => {
+    expect(offlineNodeIn(verdictOf([...probes('failed', 'failed'), ...reports], 2).evidence)).toBe(node);
+  });
+
+  test('and its detection says so, with the cluster', () => {
+    const trouble = (evidence: string) => ({
+      ...({ finding: 'failed', instances: ['shop/0'] } as const),
+      verdict: { finding: 'failed', agree: 2, reporting: 3, sinceMs: 7_000, evidence: [evidence] } as const,
+    });
+    const { state } = new Run();
+    const factsOf = (evidence: string) => withDetection(state, trouble(evidence), 10_000).events.at(-1)?.facts;
+    expect(factsOf('proxmox: node pve2 is offline')).toMatchObject({
+      node: 'pve2',
+      cluster: state.instances[0]?.cluster,
+    });
+    expect(Object.keys(factsOf('north: connection refused')!)).not.toContain('node');
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DemandSeries } from '../../../src/domain/demand.ts';
+import type { UmbraEvent } from '../../../src/domain/event.ts';
 import type { Instance } from '../../../src/domain/instance.ts';
-import { minuteMs } from '../../../src/domain/time.ts';
+import { dayMs, minuteMs } from '../../../src/domain/time.ts';
 import { createEvaluator } from '../../../src/foresight/evaluator.ts';
 import { seasonalNaive } from '../../../src/planning/forecast/seasonal-naive.ts';
 import type { Belief } from '../../../src/ports/belief-store.ts';
@@ -20,7 +21,7 @@ const chosen: ChosenModel = {
 };
 
 /** Evaluates `shop` once, with what has been learned of it. */
-async function evaluated(belief: Belief, health: HealthFactors = {}) {
+async function evaluated(belief: Belief, health: HealthFactors = {}, events: UmbraEvent[] = []) {
   const saved: (StoredForecast | null)[] = [];
   const none = () => Promise.resolve([]);
   const evaluator = createEvaluator({
@@ -43,7 +44,10 @@ async function evaluated(belief: Belief, health: HealthFactors = {}) {
         );
       },
     },
-    registry: { events: none, views: none },
+    registry: {
+      events: ({ kinds }) => Promise.resolve(events.filter(({ kind }) => kinds?.includes(kind))),
+      views: none,
+    },
     forecasts: {
       chosen: () => Promise.resolve(chosen),
       choice: () =>
@@ -56,7 +60,7 @@ async function evaluated(belief: Belief, health: HealthFactors = {}) {
     beliefs: { belief: () => Promise.resolve(belief), calibration: () => Promise.resolve(undefined) },
     healthOf: () => Promise.resolve(health),
   });
-  const instances = [{ id: 'shop/0', role: 'primary' } as Instance];
+  const instances = [{ id: 'shop/0', role: 'primary', cluster: 'lab' } as Instance];
   const evaluation = await evaluator.evaluate({ spec, instances, serving: ['shop/0'], failoversAt: [], now });
   return { evaluation, saved };
 }
@@ -107,5 +111,21 @@ describe('an evaluation of a running hosted VM', () => {
     const { evaluation } = await evaluated({ learned: unexplained }, { cpu: 0.97 });
     expect(evaluation.risk.parts[0]).toMatchObject({ code: 'cpu', text: 'CPU at 97 %' });
     expect(evaluation.risk.score).toBeGreaterThan(0.9);
+  });
+
+  test('tells how often the node of the primary failed this month, by events and imports of any hosted VM', async () => {
+    const failed = (kind: string, daysAgo: number, facts: Record<string, string>): UmbraEvent => ({
+      ...{ id: `${kind}${daysAgo}`, at: now - daysAgo * dayMs, hostedVmId: 'blog', kind, actor: 'workflow', facts },
+      reason: { code: 'found-failed', text: '' },
+    });
+    const events = [
+      failed('failed-detected', 3, { node: 'pve2', cluster: 'lab' }),
+      failed('failed-detected', 4, {}),
+      failed('failure-imported', 9, { node: 'pve2' }),
+    ];
+    const texts = async (node: string) =>
+      (await evaluated({}, { node }, events)).evaluation.risk.parts.map(({ text }) => text);
+    expect(await texts('pve2')).toContain('node pve2 failed twice this month');
+    expect((await texts('pve1')).join()).not.toContain('pve1');
   });
 });

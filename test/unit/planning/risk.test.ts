@@ -1,10 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { dayMs, hourMs, minuteMs } from '../../../src/domain/time.ts';
 import { calibrationFrom, isotonic, measureCalibration, recalibrate } from '../../../src/planning/risk/calibration.ts';
-import { parseFailures } from '../../../src/planning/risk/failure-import.ts';
 import { failureRate, fleetPrior, startingPrior } from '../../../src/planning/risk/failure.ts';
-import { learnHealthWeights } from '../../../src/planning/risk/health-learning.ts';
-import { healthTerms, startingWeights } from '../../../src/planning/risk/health-factors.ts';
+import { healthTerms } from '../../../src/planning/risk/health-factors.ts';
+import { nodeFailuresLastMonth } from '../../../src/planning/risk/node-failures.ts';
 import { exceedance } from '../../../src/planning/risk/overload.ts';
 import { assessRisk, renderRisk } from '../../../src/planning/risk/score.ts';
 import { flatForecast, now, seeded } from './fixtures.ts';
@@ -65,7 +64,7 @@ describe('the risk score', () => {
     });
     expect(renderRisk(risk)).toMatch(/^\d+: demand p99 passes capacity at 12:15 \(\d+\)/);
     expect(risk.parts.map(({ text }) => text)).toContain('disk latency 3x');
-    expect(risk.parts.map(({ text }) => text)).toContain('pve2 failed 2 times this month');
+    expect(risk.parts.map(({ text }) => text)).toContain('node pve2 failed twice this month');
   });
 
   test('is certain when demand is above capacity now, whatever the forecast says', () => {
@@ -78,6 +77,23 @@ describe('the risk score', () => {
     const busy = assessRisk({ ...question, judgeOverloadByCpu: true, health: { cpu: 0.97 } });
     expect(busy.overload).toBeGreaterThan(0.9);
     expect(busy.parts[0]?.text).toBe('CPU at 97 %');
+  });
+
+  test.each([
+    { health: { uptimeMs: 6 * hourMs }, text: 'started 6 h ago' },
+    { health: { memoryUsed: 0.99 }, text: 'memory 99 % used' },
+    { health: { node: 'pve2', nodeMemoryUsed: 0.97 }, text: 'memory of node pve2 97 % used' },
+    { health: { node: 'pve2', nodeOnline: false }, text: 'node pve2 is offline' },
+    { health: { node: 'pve2', nodeMaintenance: true }, text: 'node pve2 is in maintenance' },
+    { health: { node: 'pve2', nodeFailuresLastMonth: 1 }, text: 'node pve2 failed once this month' },
+  ])('rises with health: $text', ({ health, text }) => {
+    expect(healthTerms(health).map((term) => term.text)).toEqual([text]);
+    expect(assessRisk({ ...question, health }).failure).toBeGreaterThan(assessRisk(question).failure);
+  });
+
+  test('does not rise with a machine that is well', () => {
+    const well = { uptimeMs: 2 * dayMs, memoryUsed: 0.9, node: 'pve1', nodeMemoryUsed: 0.8, nodeOnline: true };
+    expect(healthTerms({ ...well, nodeMaintenance: false, nodeFailuresLastMonth: 0, silentMs: 0 })).toEqual([]);
   });
 
   test('ignores health that is not known or not a number', () => {
@@ -107,28 +123,23 @@ describe('failure rates', () => {
     expect(perMs * 100 * dayMs).toBeLessThan(1.3);
   });
 
-  test('are imported line by line, and what cannot be is refused with the reason', () => {
-    const text =
-      'at,hosted_vm,what\n2026-02-01T10:00:00Z,shop,disk\n2026-02-01T10:00:00Z,shop,disk\nyesterday,shop,x\n2026-02-02 11:00,blog,x\n2030-01-01T00:00:00Z,shop,x';
-    const { failures, refused } = parseFailures(text, new Set(['shop']), now);
-    expect(failures).toEqual([{ at: Date.UTC(2026, 1, 1, 10), hostedVmId: 'shop', what: 'disk' }]);
-    expect(refused.map(({ line }) => line)).toEqual([4, 5, 6]);
-  });
-
-  test('teach the health weights only once thirty have been seen', () => {
-    const random = seeded(1);
-    const outcomes = Array.from({ length: 3_000 }, () => {
-      const bad = random() < 0.2;
-      return {
-        health: { diskLatencyRatio: bad ? 8 : 1, restartsLastDay: random() < 0.3 ? 3 : 0 },
-        failed: random() < (bad ? 0.15 : 0.005),
-      };
+  test('of a node are counted from the events that name it: a month back, and once for all it took along', () => {
+    const failure = (at: number, facts: Record<string, string>, hostedVmId = 'shop') => ({
+      ...{ id: `${hostedVmId}@${at}`, at, hostedVmId, kind: 'failed-detected', actor: 'workflow', facts },
+      reason: { code: 'found-failed', text: '' },
     });
-    expect(learnHealthWeights(outcomes.slice(0, 100)).learned).toBe(false);
-    const { weights, learned } = learnHealthWeights(outcomes);
-    expect(learned).toBe(true);
-    expect(weights['disk-latency']).toBeGreaterThan(0.7);
-    expect(weights.restarts).toBeLessThan(startingWeights.restarts / 2);
+    const pve2 = { node: 'pve2', cluster: 'lab' };
+    const failures = [
+      failure(now - 40 * dayMs, pve2),
+      failure(now - 9 * dayMs, pve2),
+      failure(now - 9 * dayMs + 5 * minuteMs, pve2, 'blog'),
+      failure(now - 8 * dayMs, { node: 'pve2', cluster: 'elsewhere' }),
+      failure(now - 7 * dayMs, { node: 'pve3', cluster: 'lab' }),
+      failure(now - 6 * dayMs, {}),
+      failure(now - dayMs, { node: 'pve2' }),
+    ];
+    expect(nodeFailuresLastMonth(failures, pve2, now)).toBe(2);
+    expect(nodeFailuresLastMonth([], pve2, now)).toBe(0);
   });
 });
 

@@ -146,7 +146,7 @@ describe('what was said is compared with what came', () => {
       {
         hostedVmId: 'shop',
         at: now - 10 * minuteMs,
-        text: 'demand of 150 q/s passed the 100 q/s that one carries; a shadow was ready.',
+        text: 'demand of 150 q/s passed the 100 q/s that serve; a shadow was ready.',
         known: 'risk 5; p90 60 q/s by umbra',
       },
     ]);

@@ -7,7 +7,7 @@ import { shadowConfig } from './identity.ts';
 import { describedAs, sameInstance } from './marker.ts';
 import { mayStillCome } from './site.ts';
 import type { Work } from './site.ts';
-import { finished } from './tasks.ts';
+import { finished, isOffline } from './tasks.ts';
 import { ensureConfig, Patience } from './writing.ts';
 
 /*
@@ -117,13 +117,14 @@ async function clone(work: Work, spec: ShadowSpec): Promise<void> {
   for (const text of warnings) work.log.warn({ vmid: spec.ref.vmid }, `clone: ${text}`);
 }
 
-/** True while Proxmox works on a clone of the source; when that cannot be asked, it may be. */
+/** True while Proxmox works on a clone of the source; when that cannot be asked, it may be, unless its node is off. */
 async function cloneRuns(work: Work, spec: ShadowSpec): Promise<boolean> {
   const from = work.lastNode.get(spec.source.vmid) ?? spec.node;
   try {
     return (await work.calls.tasksOf(from, spec.source.vmid, 'active')).some((task) => task.type === 'qmclone');
   } catch (error) {
-    if (isFailure(error, 'transient', 'permission')) return true;
+    if (isFailure(error, 'transient')) return !(await isOffline(work.calls, from));
+    if (isFailure(error, 'permission')) return true;
     throw error;
   }
 }

@@ -44,7 +44,7 @@ export async function finished(
         if (seen || now - startedAt > appearsWithinMs) throw lost(upid, target, 'its record is gone', error);
       } else if (isFailure(error, 'transient') && !waiting.aborted()) {
         unreachableSince ??= now;
-        if (now - unreachableSince > unreachableMs) {
+        if (now - unreachableSince > unreachableMs || (await isOffline(calls, nodeOfTask(upid)))) {
           throw lost(upid, target, `node ${nodeOfTask(upid)} does not answer`, error);
         }
       } else {
@@ -71,6 +71,18 @@ async function excerpt(calls: Calls, upid: string): Promise<string[]> {
     return (await calls.taskLog(upid, 500)).map((line) => line.t).filter((text) => !text.startsWith('TASK '));
   } catch {
     return [];
+  }
+}
+
+/** The others of a quorate cluster say that a node is off: it runs no task any more. When nobody can be asked, nobody says so. */
+export async function isOffline(calls: Calls, node: string): Promise<boolean> {
+  try {
+    const rows = await calls.clusterStatus();
+    const quorate = rows.some((row) => row.type === 'cluster' && row.quorate === true);
+    return quorate && rows.some((row) => row.type === 'node' && row.name === node && row.online === false);
+  } catch (error) {
+    if (isFailure(error, 'transient', 'permission')) return false;
+    throw error;
   }
 }
 

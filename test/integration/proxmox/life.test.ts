@@ -99,6 +99,21 @@ describe('a shadow on Proxmox', () => {
     });
   });
 
+  test('whose source’s node dies in the middle holds nobody up for longer than it takes to be told', async () => {
+    await lab.close();
+    const endpoints = ({ endpoints: all }: Lab['sim']) => all.map(({ url }) => url);
+    lab = await openLab({ endpoints, sim: { timing: { allocateBlockMs: 5_000 } } });
+    const making = lab.hypervisor.ensureShadow(shadow(1, { node: 'pve2' }), noBeat).catch((error: unknown) => error);
+    await eventually(
+      () => lab.sim.cluster.world.guests.get(9001)?.config.current['lock'],
+      (lock) => lock === 'clone',
+    );
+    const cut = performance.now();
+    await lab.sim.fault('node pve1 off');
+    expect(await making).toBeInstanceOf(Error);
+    expect(performance.now() - cut).toBeLessThan(10_000);
+  });
+
   test('given up while its clone is in doubt is not gone before that clone can no longer come', async () => {
     await lab.sim.fault('api pve1 stall 1 POST /clone');
     const giveUp = new AbortController();

@@ -49,7 +49,9 @@ export function workflowCalls(client: Client): WorkflowCalls {
       ).catch(refusalOr),
     explain: (id) =>
       bounded(`explain ${id}`, () =>
-        client.workflow.getHandle(hostedVmWorkflowId(id)).query<Explanation>(hostedVmQueries.explain),
+        client.workflow
+          .getHandle(hostedVmWorkflowId(id))
+          .query<Explanation, [number]>(hostedVmQueries.explain, Date.now()),
       ),
     applySpec: (change, quorum) => {
       const { spec, revision } = change;

@@ -59,8 +59,9 @@ export function listen(story: Story): void {
     become(story, { ...noted, breaker, lookAgainAt: 0 });
   });
   setHandler(stateQuery, () => story.state);
-  setHandler(explainQuery, () => explain(story.state, Date.now()));
-  setHandler(viewQuery, () => viewOf(story.state, Date.now()));
+  // A workflow's clock stands between two tasks, an hour perhaps: who asks brings the time along.
+  setHandler(explainQuery, (now = Date.now()) => explain(story.state, now));
+  setHandler(viewQuery, (now = Date.now()) => viewOf(story.state, now));
   setHandler(applySpec, (change) => takeSpec(story, change), {
     validator: (change: SpecChange) => insist(refusalOfSpec(story.state, change)),
   });

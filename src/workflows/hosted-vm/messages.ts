@@ -6,6 +6,7 @@ import type { HostedVmState } from '../../domain/hosted-vm.ts';
 import type { DemandNews, SpecChange } from '../../domain/hosted-vm/messages.ts';
 import { applySpecUpdate, hostedVmQueries, hostedVmSignals } from '../../domain/hosted-vm/messages.ts';
 import type { InstanceNews } from '../../domain/instance-messages.ts';
+import type { EpochMs } from '../../domain/time.ts';
 import type { Explanation, HostedVmView } from '../../domain/view.ts';
 
 export const healthChangedSignal = defineSignal<[HealthReport]>(hostedVmSignals.healthChanged);
@@ -15,8 +16,8 @@ export const failoverTokensSignal = defineSignal<[TokenGrant]>(hostedVmSignals.f
 export const breakerChangedSignal = defineSignal<[BreakerNews]>(hostedVmSignals.breakerChanged);
 
 export const stateQuery = defineQuery<HostedVmState>(hostedVmQueries.state);
-export const explainQuery = defineQuery<Explanation>(hostedVmQueries.explain);
-export const viewQuery = defineQuery<HostedVmView>(hostedVmQueries.view);
+export const explainQuery = defineQuery<Explanation, [now?: EpochMs]>(hostedVmQueries.explain);
+export const viewQuery = defineQuery<HostedVmView, [now?: EpochMs]>(hostedVmQueries.view);
 
 export const applySpec = defineUpdate<Accepted, [SpecChange]>(applySpecUpdate);
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Explanation } from '../../../src/domain/view.ts';
 import { eventually, quietly, Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
 import { devServer } from '../../support/temporal.ts';
@@ -30,6 +31,9 @@ describe('the whole life of a hosted VM', () => {
     await eventually('DNS names the shadow', () => stage.answers().join() === '10.0.1.1');
     const probation = await stage.until('probation', ({ phase }) => phase.kind === 'probation');
     expect(probation.serving).toEqual(['shop/1']);
+    const endsAt = probation.phase.kind === 'probation' ? probation.phase.endsAt : 0;
+    const explained = await stage.handle.query<Explanation, [number]>('explain', endsAt - 90 * 60_000);
+    expect(explained.sentence).toBe('Shadow 9001 (1x) serves instead of primary 101; probation ends in 1h30m.');
     await stage.until('the old primary is fenced', ({ instances }) => instances[0]?.state.kind === 'fenced');
 
     await stage.command('promote');

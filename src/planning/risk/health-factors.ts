@@ -38,7 +38,7 @@ type Covariate = {
   /** Unit-free size of the effect, 0 when nothing is wrong. */
   readonly measure: (health: HealthFactors) => number;
   readonly say: (health: HealthFactors) => string;
-  /** Log rate ratio: how much likelier a failure is per unit. Orders of magnitude from published field studies of disks, memory and nodes. */
+  /** Log rate ratio: how much likelier a failure is per unit. Orders of magnitude: of published field studies of disks, memory and nodes, and our own estimates for the rest. */
   readonly weight: number;
 };
 

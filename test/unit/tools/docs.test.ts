@@ -13,7 +13,7 @@ const under = (folder: string, ending: RegExp): string[] =>
     .map((path) => join(folder, path));
 
 /** Words in back-ticks on that page that are values, not verbs. */
-const notVerbs = /^umbra (umbra|npm|viewer|operator|admin|edge|reason|text|optionally|hostedVmId|dist)\b/;
+const notVerbs = /^umbra (umbra|npm|viewer|operator|admin|edge|reason|text|optionally|hostedVmId|node|dist)\b/;
 
 const documents = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),

@@ -340,7 +340,7 @@ function welcome({ dashboard, temporalUi, api, dns }: DevAddresses): string[] {
     '',
     'Three things to try, in another terminal:',
     `  1. bin/umbra list                                what is protected, and by what`,
-    `  2. bin/umbra sim fault 'node ${shop.node} off'            cut the power of a node, and watch the answer change:`,
+    `  2. bin/umbra sim fault 'node ${shop.node} off'            once shop is protected (within a minute): cut the power of its node, and watch the answer change:`,
     `     dig +short @${host} -p ${port} ${shop.names[0] ?? ''}`,
     `  3. bin/umbra sim fault 'crowd api 4x 5m'         a flash crowd: a bigger shadow, or several, take over`,
     '',

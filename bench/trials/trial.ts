@@ -6,14 +6,16 @@ import { hourMs, minuteMs } from '../../src/domain/time.ts';
 import { lookAhead } from '../../src/planning/backtest/ahead.ts';
 import { replayAll, trialCapacity } from '../../src/planning/backtest/plan-replay.ts';
 import type { PlanOutcome } from '../../src/planning/backtest/plan-replay.ts';
-import { relativeScores, tryModel } from '../../src/planning/backtest/rolling.ts';
-import type { Fit } from '../../src/planning/backtest/rolling.ts';
+import { relativeScores, scoresOn, tryModel } from '../../src/planning/backtest/rolling.ts';
+import type { Fit, RollingQuestion, Trial } from '../../src/planning/backtest/rolling.ts';
 import { parseSeries, rollingOrigins, summed } from '../../src/planning/backtest/series.ts';
 import type { ForecastModel } from '../../src/planning/forecast/model.ts';
 import { libraryModelNames, modelNamed } from '../../src/planning/forecast/models.ts';
 import { ownModel } from '../../src/planning/forecast/own/own.ts';
 import { fitLibrary } from '../../src/providers/forecasting/library-models.ts';
 import type { LibraryModel } from '../../src/providers/forecasting/library-models.ts';
+import { askPython, isPythonModel, pythonScript } from './python.ts';
+import type { PythonModel } from './python.ts';
 
 /** One model on one series: over rolling origins, or (`plan`) the standby decisions made from it. */
 export type Job = {
@@ -70,6 +72,7 @@ function sourcesOf({ kind, model }: Job): string[] {
     'src/planning/backtest/series.ts',
     'src/planning/forecast/seasonal-naive.ts',
   ];
+  if (isPythonModel(model)) return common;
   if (isLibrary(model)) return [...common, ...folder('src/providers/forecasting/'), 'src/planning/forecast/path.ts'];
   if (kind === 'plan') return [...common, ...folder('src/planning/forecast/'), ...folder('src/planning/backtest/')];
   return model.startsWith('umbra') || model === 'auto' ? [...common, ...folder('src/planning/forecast/')] : common;
@@ -85,6 +88,7 @@ export function keyOf(job: Job): string {
     .update(JSON.stringify({ ...job, file: '' }))
     .update(readFileSync(job.file));
   for (const source of sourcesOf(job)) hash.update(readFileSync(new URL(source, root)));
+  if (isPythonModel(job.model)) hash.update(readFileSync(pythonScript));
   return `${job.kind}-${job.step}-${job.name}-${job.model}-${hash.digest('hex').slice(0, 16)}`;
 }
 
@@ -124,13 +128,12 @@ async function runTrial(job: Job): Promise<Result> {
   const scored = scoredSteps(job.step);
   const origins = rollingOrigins(series, horizonSteps).filter((_, index) => index % job.every === 0);
   const question = { series, origins, horizonSteps, scored };
-  const named = contenderOf(job.model === 'umbra-r1' ? 'umbra' : job.model, series.stepMs, { horizonSteps });
-  const contender =
-    job.model === 'umbra-r1' ? { ...named, model: { ...ownModel({ correction: false }), name: 'umbra-r1' } } : named;
   const reference = contenderOf('seasonal-naive-day', series.stepMs, { horizonSteps });
   const always = () => true;
   const baseline = await tryModel(question, reference, fitWith(reference.model, horizonSteps), cpuMs, always);
-  const trial = await tryModel(question, contender, fitWith(contender.model, horizonSteps), cpuMs, always);
+  const trial = isPythonModel(job.model)
+    ? await tryPython(question, job.model, reference.windowSteps!)
+    : await tryHere(question, job.model);
   const short = (value: number): number => Number(value.toPrecision(6));
   return {
     job,
@@ -142,6 +145,30 @@ async function runTrial(job: Job): Promise<Result> {
       scored.map((steps) => [String(steps), relativeScores(series, trial, baseline, steps)] as const),
     ),
     answers: trial.answers.map(({ origin, forecast }) => [origin, forecast.values.map((path) => path.map(short))]),
+  };
+}
+
+function tryHere(question: RollingQuestion, model: string): Promise<Trial> {
+  const { horizonSteps, series } = question;
+  const named = contenderOf(model === 'umbra-r1' ? 'umbra' : model, series.stepMs, { horizonSteps });
+  const contender =
+    model === 'umbra-r1' ? { ...named, model: { ...ownModel({ correction: false }), name: 'umbra-r1' } } : named;
+  return tryModel(question, contender, fitWith(contender.model, horizonSteps), cpuMs, () => true);
+}
+
+async function tryPython(question: RollingQuestion, model: PythonModel, windowSteps: number): Promise<Trial> {
+  const { series, origins, scored } = question;
+  const said = await askPython(model, series, { ...question, windowSteps });
+  const answers = said.map(({ origin, paths }) => ({
+    origin,
+    forecast: { model, start: series.start + origin * series.stepMs, stepMs: series.stepMs, values: paths },
+  }));
+  return {
+    model,
+    answers,
+    scores: new Map(scored.map((steps) => [steps, scoresOn(series, answers, new Set(origins), steps)])),
+    unfit: origins.length - answers.length,
+    cpuMsPerForecast: said.reduce((sum, { cpuMs: each }) => sum + each, 0) / Math.max(1, said.length),
   };
 }
 

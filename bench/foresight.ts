@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { minuteMs } from '../src/domain/time.ts';
-import { hitRate, paretoFront, pooled } from '../src/planning/backtest/plan-replay.ts';
-import type { PlanOutcome } from '../src/planning/backtest/plan-replay.ts';
+import { fixedPlans, hitRate, paretoFront, pooled } from '../src/planning/backtest/plan-replay.ts';
 import { geometricMean } from '../src/planning/forecast/score.ts';
 import { installedPythonModels, isPythonModel, pythonModels } from './trials/python.ts';
 import { runJobs } from './trials/queue.ts';
@@ -166,37 +165,31 @@ function printPlans(results: readonly Result[]): Record<string, unknown> {
       );
     }
   }
+  console.log('\none threshold for all, fixed on the first halves, judged on the second');
+  const before = all[0]!.tried.map((_, index) => pooled(all.map(({ tried }) => tried[index]!)));
+  const always = total[0]!.idleHours;
+  const fixed = fixedPlans(before, total).map(({ past, came }) => {
+    console.log(
+      `${came.policy.padEnd(14)}${number(came.threshold, 2, 9)}${number(hitRate(past), 4, 10)} then${number(hitRate(came), 4, 10)}${number(came.idleHours, 0, 8)} h, ${number(100 * (1 - came.idleHours / always), 0, 3)} % fewer`,
+    );
+    return { ...came, hitsThen: hitRate(past) };
+  });
   console.log('\neach series with the threshold that its own first half asks for (99 % hits at the fewest idle hours)');
   console.log(
     `${'series'.padEnd(20)}${['umbra', 'reactive', 'last week'].map((name) => `${name}: hits, idle saved`.padStart(30)).join('')}  static idle h`,
   );
   const chosen = all.map(({ plans, tried, name }) => {
     const always = plans[0]!;
-    const byPolicy = (['umbra', 'reactive', 'last week'] as const).map((policy) => {
-      const index = fixedOnFirst(tried, policy);
-      const plan = plans[index]!;
-      return {
-        policy: plan.policy,
-        threshold: plan.threshold,
-        hits: hitRate(plan),
-        saved: always.idleHours > 0 ? 1 - plan.idleHours / always.idleHours : 0,
-      };
-    });
+    const byPolicy = fixedPlans(tried, plans, ['umbra', 'reactive', 'last week']).map(({ came }) => ({
+      policy: came.policy,
+      threshold: came.threshold,
+      hits: hitRate(came),
+      saved: always.idleHours > 0 ? 1 - came.idleHours / always.idleHours : 0,
+    }));
     console.log(
       `${name.padEnd(20)}${byPolicy.map(({ hits, saved, threshold }) => `${number(hits, 4, 12)}${number(100 * saved, 0, 8)} % at ${threshold.toFixed(2)}`.padStart(30)).join('')}${number(always.idleHours, 0, 10)}`,
     );
     return { name, needs: always.needs, staticIdleHours: always.idleHours, byPolicy };
   });
-  return { pooled: paretoFront(total), series: chosen };
-}
-
-/** Index of the policy of that kind with the fewest idle hours among those that meet 99 % of needs, else of the one that meets most. */
-function fixedOnFirst(tried: readonly PlanOutcome[], kind: string): number {
-  const own = tried.flatMap((plan, index) => (plan.policy.startsWith(kind) ? [{ plan, index }] : []));
-  const good = own.filter(({ plan }) => hitRate(plan) >= 0.99);
-  const pick =
-    good.length > 0
-      ? good
-      : own.filter(({ plan }) => hitRate(plan) === Math.max(...own.map((each) => hitRate(each.plan))));
-  return pick.reduce((best, each) => (each.plan.idleHours < best.plan.idleHours ? each : best)).index;
+  return { pooled: paretoFront(total), fixed, series: chosen };
 }

@@ -3,8 +3,15 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { DemandSeries } from '../domain/demand.ts';
 import { dayMs, formatDuration, hourMs, minuteMs, parseDuration } from '../domain/time.ts';
 import { lookAhead } from '../planning/backtest/ahead.ts';
-import { hitRate, paretoFront, replayAll, trialCapacity } from '../planning/backtest/plan-replay.ts';
-import type { PlanOutcome } from '../planning/backtest/plan-replay.ts';
+import {
+  fixedPlans,
+  hitRate,
+  paretoFront,
+  replayAll,
+  trialCapacity,
+  wantedHits,
+} from '../planning/backtest/plan-replay.ts';
+import type { FixedPlan, PlanOutcome } from '../planning/backtest/plan-replay.ts';
 import { renderReport } from '../planning/backtest/report.ts';
 import { quantilesCsv, relativeScores, tryModel } from '../planning/backtest/rolling.ts';
 import type { Contender, Fit, Trial } from '../planning/backtest/rolling.ts';
@@ -42,6 +49,7 @@ type Options = SeriesOptions & {
   readonly plan?: boolean;
   readonly capacity?: number;
   readonly lead: number;
+  readonly memory?: number;
 };
 
 const baselineName = 'seasonal-naive-day';
@@ -70,6 +78,7 @@ export function backtestCommand(surroundings: BacktestSurroundings = {}): Comman
     .option('--plan', 'also replay standby decisions against a static pool, a reactive threshold and last week')
     .option('--capacity <rate>', 'capacity for --plan, in the units of the series', rate)
     .option('--lead <time>', 'time a shadow needs until it is warm, for --plan', duration, 5 * minuteMs)
+    .option('--memory <MiB>', 'memory of a shadow, to show what --plan costs in GiB-hours', rate)
     .addHelpText(
       'after',
       `
@@ -80,6 +89,7 @@ Examples:
   $ umbra backtest --vm shop --plan
 
 Losses are relative to the same time yesterday with its own past errors (1.00); lower is better.
+--plan lets the first quarter of the series teach, fixes each policy's threshold on the second, and judges it on the second half.
 Ctrl-C ends early and keeps what is done.`,
     )
     .action(async (options: Options) => {
@@ -144,7 +154,15 @@ async function runBacktest(options: Options, surroundings: BacktestSurroundings)
       baseline,
       horizonSteps,
       writtenAt: terminal.now(),
-      ...(plan === undefined ? {} : { plans: plan.outcomes, capacity: plan.capacity, calibration: plan.calibration }),
+      ...(plan === undefined
+        ? {}
+        : {
+            plans: plan.outcomes,
+            fixed: plan.fixed,
+            capacity: plan.capacity,
+            calibration: plan.calibration,
+            ...(options.memory === undefined ? {} : { memoryMiB: options.memory }),
+          }),
     });
     await writeFile(options.html, html);
   }
@@ -160,7 +178,10 @@ async function runBacktest(options: Options, surroundings: BacktestSurroundings)
   };
   if (options.json === true)
     terminal.out(`${JSON.stringify(plan === undefined ? outcome : { ...outcome, plan }, null, 2)}\n`);
-  else printTable(terminal, figures, scored, origins.length, stepMs, plan);
+  else {
+    printTable(terminal, figures, scored, origins.length, stepMs);
+    if (plan !== undefined) printPlan(terminal, plan, options);
+  }
   if (trials.every(({ answers }) => answers.length === 0)) {
     throw new Ending(
       exitCodes.failure,
@@ -295,6 +316,9 @@ export function cpuNowMs(): number {
 
 type PlanPart = {
   readonly capacity: number;
+  /** Each policy with the threshold that the second quarter of the series asks for, judged on its second half. */
+  readonly fixed: readonly FixedPlan[];
+  /** Every policy at every threshold, on the second half. */
   readonly outcomes: readonly PlanOutcome[];
   readonly front: readonly PlanOutcome[];
   readonly calibration: CalibrationReport;
@@ -307,14 +331,22 @@ async function replayPlans(
   contender: Contender,
   fit: Fit,
   progress: (share: number) => boolean,
-): Promise<PlanPart> {
+): Promise<PlanPart | undefined> {
   const capacity = options.capacity ?? trialCapacity(series);
-  const from = Math.floor(series.qps.length / 2);
+  const [quarter, half] = [Math.floor(series.qps.length / 4), Math.floor(series.qps.length / 2)];
   const leadSteps = Math.max(1, Math.ceil((options.lead + 5 * minuteMs) / series.stepMs));
-  const ahead = await lookAhead(series, contender.model, fit, from, leadSteps, capacity, progress);
-  const outcomes = replayAll({ series, capacityQps: capacity, from, leadMs: options.lead, dwellMs: hourMs, ahead });
+  const told = { whole: true };
+  const ahead = await lookAhead(series, contender.model, fit, quarter, leadSteps, capacity, (share) => {
+    told.whole = progress(share);
+    return told.whole;
+  });
+  // Part of the forecasts would judge the plans by what was never said.
+  if (!told.whole) return undefined;
+  const question = { series, capacityQps: capacity, leadMs: options.lead, dwellMs: hourMs, ahead };
+  const outcomes = replayAll({ ...question, from: half });
   return {
     capacity,
+    fixed: fixedPlans(replayAll({ ...question, from: quarter, to: half }), outcomes),
     outcomes,
     front: paretoFront(outcomes),
     calibration: measureCalibration(ahead.outcomes),
@@ -358,7 +390,6 @@ function printTable(
   scored: readonly number[],
   origins: number,
   stepMs: number,
-  plan: PlanPart | undefined,
 ): void {
   const headings = [
     'model',
@@ -378,20 +409,59 @@ function printTable(
     unfit > 0 ? `no forecast at ${unfit} of ${origins} origins: ${why ?? ''}` : '',
   ]);
   terminal.out(table({ ...terminal, isTerminal: true }, headings, rows));
-  if (plan === undefined) return;
-  terminal.out(`\ncapacity ${Number(plan.capacity.toPrecision(4))}; policies that no other beats:\n`);
-  const rowsOfPlan = plan.front.map((outcome) => [
-    outcome.policy,
-    outcome.threshold.toFixed(2),
-    hitRate(outcome).toFixed(4),
-    outcome.idleHours.toFixed(1),
-    String(outcome.started),
-  ]);
+}
+
+/** First what each policy would have done with a threshold nobody chose in hindsight, then the best of hindsight. */
+function printPlan(terminal: Terminal, plan: PlanPart, { memory, lead }: Options): void {
+  const wide = { ...terminal, isTerminal: true };
+  const [always] = plan.outcomes;
+  const ram = (hours: number): string[] => (memory === undefined ? [] : [((hours * memory) / 1024).toFixed(0)]);
+  const ramHeading = memory === undefined ? [] : ['GiB-hours'];
+  const needsBefore = plan.fixed[0]!.past.needs;
+  terminal.out(
+    `\ncapacity ${Number(plan.capacity.toPrecision(4))}, lead time ${formatDuration(lead)}; demand was above it in ${always!.needs} steps of the second half\n` +
+      `thresholds fixed on the second quarter of the series (${100 * wantedHits} % hits at the fewest idle hours), judged on its second half:\n`,
+  );
   terminal.out(
     table(
-      { ...terminal, isTerminal: true },
-      ['policy', 'threshold', 'hit rate', 'idle shadow-hours', 'started'],
-      rowsOfPlan,
+      wide,
+      [
+        'policy',
+        'threshold',
+        'hits then',
+        'hit rate',
+        'idle shadow-hours',
+        ...ramHeading,
+        'fewer than static',
+        'started',
+      ],
+      plan.fixed.map(({ past, came }) => [
+        came.policy,
+        came.threshold.toFixed(2),
+        hitRate(past).toFixed(4),
+        hitRate(came).toFixed(4),
+        came.idleHours.toFixed(1),
+        ...ram(came.idleHours),
+        always!.idleHours > 0 ? `${Math.round(100 * (1 - came.idleHours / always!.idleHours))} %` : '-',
+        String(came.started),
+      ]),
+    ),
+  );
+  if (needsBefore === 0)
+    terminal.out('the second quarter knew no need: any threshold met all of them there, and the highest was taken\n');
+  terminal.out('\nwith hindsight, policies that no other beats on the second half:\n');
+  terminal.out(
+    table(
+      wide,
+      ['policy', 'threshold', 'hit rate', 'idle shadow-hours', ...ramHeading, 'started'],
+      plan.front.map((outcome) => [
+        outcome.policy,
+        outcome.threshold.toFixed(2),
+        hitRate(outcome).toFixed(4),
+        outcome.idleHours.toFixed(1),
+        ...ram(outcome.idleHours),
+        String(outcome.started),
+      ]),
     ),
   );
 }

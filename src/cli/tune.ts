@@ -3,12 +3,18 @@ import { formatDuration, hourMs, minuteMs } from '../domain/time.ts';
 import { lookAhead } from '../planning/backtest/ahead.ts';
 import { foresight, hitRate, staticPool, trialCapacity, trialShares } from '../planning/backtest/plan-replay.ts';
 import type { PlanOutcome } from '../planning/backtest/plan-replay.ts';
+import { stepsPerDay } from '../planning/forecast/history.ts';
 import { threadForecaster } from '../providers/forecasting/threads.ts';
 import { contenderOf, duration, fitBy, progressBar, rate, readSeries } from './backtest.ts';
 import type { BacktestSurroundings, SeriesOptions } from './backtest.ts';
 import { Ending, exitCodes } from './exit.ts';
 import { table } from './table.ts';
 import { realTerminal } from './terminal.ts';
+
+/** Half of it teaches, half of it judges: a day each. */
+const leastDays = 2;
+/** Below this many needs one more or less moves the hit rate by more than a percent or two. */
+const fewNeeds = 50;
 
 type Options = SeriesOptions & {
   readonly hitRate: number;
@@ -42,6 +48,10 @@ export function tuneCommand(surroundings: BacktestSurroundings = {}): Command {
 async function runTune(options: Options, surroundings: BacktestSurroundings): Promise<void> {
   const terminal = surroundings.terminal ?? realTerminal();
   const { series } = await readSeries(options, surroundings.loadSeries);
+  const days = series.qps.length / stepsPerDay(series.stepMs);
+  if (days < leastDays) {
+    throw new Ending(exitCodes.usage, `${days.toFixed(1)} days are too short to tune on; ${leastDays} are the least`);
+  }
   const capacity = options.capacity ?? trialCapacity(series);
   const from = Math.floor(series.qps.length / 2);
   const leadSteps = Math.max(1, Math.ceil((options.lead + 5 * minuteMs) / series.stepMs));
@@ -63,6 +73,8 @@ async function runTune(options: Options, surroundings: BacktestSurroundings): Pr
     progress.end();
     await forecaster.close();
   }
+  if (terminal.interrupted.aborted)
+    throw new Ending(exitCodes.failure, 'stopped: half of the forecasts tell no threshold');
   if (always.needs === 0) {
     const text = `demand never passed ${Number(capacity.toPrecision(4))} in the second half of this series: nothing to tune; give --capacity`;
     throw new Ending(exitCodes.refused, text);
@@ -95,18 +107,25 @@ async function runTune(options: Options, surroundings: BacktestSurroundings): Pr
     ),
   );
   if (best === undefined) {
+    const most = outcomes.reduce((left, right) => (hitRate(right) > hitRate(left) ? right : left));
     terminal.out(
-      `no threshold reaches ${options.hitRate}; minShadows: 1 does (${always.idleHours.toFixed(0)} idle hours)\n`,
+      `\nno threshold meets ${percent(options.hitRate)} of ${always.needs} needs; the most is ${percent(hitRate(most))} (${quantileNamed(most)} at ${most.threshold}).\n` +
+        `minShadows: 1 keeps a shadow always and meets all of them, for ${always.idleHours.toFixed(0)} idle hours.\n`,
     );
     return;
   }
-  const quantile = best.policy.endsWith('p99') ? 0.99 : 0.9;
   const saved = Math.round(100 * (1 - best.idleHours / always.idleHours));
-  terminal.out(`\nproposed: volumeThreshold: { share: ${best.threshold}, quantile: ${quantile} }\n`);
+  terminal.out(`\nproposed: volumeThreshold: { share: ${best.threshold}, quantile: ${quantileOf(best)} }\n`);
   terminal.out(
-    `It meets ${(100 * hitRate(best)).toFixed(1)} % of ${best.needs} needs with ${saved} % fewer idle hours than a shadow kept always, ${formatDuration(options.lead)} lead time.\n`,
+    `It meets ${percent(hitRate(best))} of ${best.needs} needs with ${saved} % fewer idle hours than a shadow kept always, ${formatDuration(options.lead)} lead time.\n` +
+      'Chosen in hindsight, on the second half of this demand; umbra backtest --plan shows how a threshold fixed beforehand does.\n',
   );
+  if (best.needs < fewNeeds) terminal.out(`${best.needs} needs are few: tune again when more is known.\n`);
 }
+
+const percent = (share: number): string => `${Number((100 * share).toFixed(1))} %`;
+const quantileOf = ({ policy }: PlanOutcome): number => (policy.endsWith('p99') ? 0.99 : 0.9);
+const quantileNamed = ({ policy }: PlanOutcome): string => policy.split(' ').at(-1)!;
 
 function share(text: string): number {
   const number = Number(text);

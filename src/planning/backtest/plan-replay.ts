@@ -148,6 +148,34 @@ export function paretoFront(outcomes: readonly PlanOutcome[]): PlanOutcome[] {
   return front;
 }
 
+/** The share of needs a threshold is fixed for. */
+export const wantedHits = 0.99;
+
+/** A policy with the threshold that the past asked for: what it did there, and on what came after. */
+export type FixedPlan = { readonly past: PlanOutcome; readonly came: PlanOutcome };
+
+/**
+ * The threshold of each kind of policy that met the wanted share of needs at the fewest idle hours, else that met most.
+ * @param past every policy and threshold on the earlier part
+ * @param came the same ones, in the same order, on the part that judges
+ */
+export function fixedPlans(
+  past: readonly PlanOutcome[],
+  came: readonly PlanOutcome[],
+  kinds: readonly string[] = ['umbra', 'reactive', 'last week', 'static pool'],
+): FixedPlan[] {
+  return kinds.flatMap((kind) => {
+    const own = past.flatMap((plan, index) =>
+      plan.policy.startsWith(kind) ? [{ past: plan, came: came[index]! }] : [],
+    );
+    const most = Math.max(...own.map((each) => hitRate(each.past)));
+    const good = own.filter((each) => hitRate(each.past) >= Math.min(wantedHits, most));
+    return good.length === 0
+      ? []
+      : [good.reduce((best, each) => (each.past.idleHours < best.past.idleHours ? each : best))];
+  });
+}
+
 /** Thresholds the replay tries. */
 export const trialShares = [0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1, 1.1, 1.2] as const;
 

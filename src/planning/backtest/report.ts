@@ -2,8 +2,8 @@ import type { DemandSeries } from '../../domain/demand.ts';
 import { quantileLevels } from '../forecast/model.ts';
 import type { Scores } from '../forecast/score.ts';
 import type { CalibrationReport } from '../risk/calibration.ts';
-import { hitRate, paretoFront } from './plan-replay.ts';
-import type { PlanOutcome } from './plan-replay.ts';
+import { hitRate, paretoFront, wantedHits } from './plan-replay.ts';
+import type { FixedPlan, PlanOutcome } from './plan-replay.ts';
 import { bestTrial, relativeScores } from './rolling.ts';
 import type { OriginAnswer, Trial } from './rolling.ts';
 
@@ -16,6 +16,10 @@ export type ReportFacts = {
   readonly baseline: Trial;
   readonly horizonSteps: number;
   readonly plans?: readonly PlanOutcome[];
+  /** Policies whose threshold was fixed before the part that judges. */
+  readonly fixed?: readonly FixedPlan[];
+  /** Memory of one shadow, to tell costs in GiB-hours. */
+  readonly memoryMiB?: number;
   readonly capacity?: number;
   readonly calibration?: CalibrationReport;
   readonly writtenAt: number;
@@ -191,6 +195,25 @@ function inWords({ rel90, coverage90 }: Scores & { readonly rel90: number }): st
   return `its p90 loss is ${Math.round(rel90 * 100)} % of the baseline's (the same time yesterday), and ${covers}`;
 }
 
+function fixedTable(facts: ReportFacts): string {
+  const fixed = facts.fixed ?? [];
+  if (fixed.length === 0) return '';
+  return `<p>Thresholds fixed on the second quarter of the series (${100 * wantedHits} % hits there at the fewest idle hours), judged on its second half:</p>${planTable(
+    facts,
+    fixed.map(({ came }) => came),
+  )}`;
+}
+
+function planTable({ memoryMiB }: ReportFacts, plans: readonly PlanOutcome[]): string {
+  const ram = (hours: number): string =>
+    memoryMiB === undefined ? '' : `<td>${round((hours * memoryMiB) / 1024, 0)}</td>`;
+  const rows = plans.map(
+    (plan) =>
+      `<tr><th scope="row">${escape(plan.policy)}</th><td>${plan.threshold}</td><td>${round(hitRate(plan))}</td><td>${round(plan.idleHours, 1)}</td>${ram(plan.idleHours)}<td>${plan.started}</td></tr>`,
+  );
+  return `<div class="wide"><table><thead><tr><th>policy</th><th>threshold</th><th>hit rate</th><th>idle hours</th>${memoryMiB === undefined ? '' : '<th>GiB-hours</th>'}<th>started</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+}
+
 /** One self-contained HTML file: no script, no other file, light and dark. */
 export function renderReport(facts: ReportFacts): string {
   const { trials, baseline, horizonSteps, plans, calibration } = facts;
@@ -205,16 +228,13 @@ export function renderReport(facts: ReportFacts): string {
   });
   const answered = best === undefined ? '' : bandPlot(facts, best);
   const reliability = best === undefined ? [] : reliabilityOf(facts.series, best.answers);
-  const planRows = (plans ?? []).filter((plan) => plan.policy === 'static pool' || hitRate(plan) >= 0.9);
   const planPart =
     plans === undefined
       ? ''
-      : `<h2>Would a shadow have been ready?</h2>${paretoPlot(plans)}<div class="wide"><table><thead><tr><th>policy</th><th>threshold</th><th>hit rate</th><th>idle hours</th><th>started</th></tr></thead><tbody>${planRows
-          .map(
-            (plan) =>
-              `<tr><th scope="row">${escape(plan.policy)}</th><td>${plan.threshold}</td><td>${round(hitRate(plan))}</td><td>${round(plan.idleHours, 1)}</td><td>${plan.started}</td></tr>`,
-          )
-          .join('')}</tbody></table></div>`;
+      : `<h2>Would a shadow have been ready?</h2>${fixedTable(facts)}${paretoPlot(plans)}<p>Every threshold on the second half, with hindsight:</p>${planTable(
+          facts,
+          plans.filter((plan) => plan.policy === 'static pool' || hitRate(plan) >= 0.9),
+        )}`;
   const calibrationPart =
     calibration === undefined
       ? ''

@@ -9,3 +9,20 @@ export function beat(): void {
 export function cancellation(): AbortSignal {
   return Context.current().cancellationSignal;
 }
+
+/** A third of the shortest heartbeat time-out of what is done this way. */
+const beatEveryMs = 3_000;
+
+/**
+ * Beats while the operation runs: a single call of Proxmox may take longer than the time-out by which a lost worker is
+ * noticed, and each call has a deadline of its own.
+ */
+export async function steadily<T>(operation: () => Promise<T>): Promise<T> {
+  beat();
+  const timer = setInterval(beat, beatEveryMs);
+  try {
+    return await operation();
+  } finally {
+    clearInterval(timer);
+  }
+}

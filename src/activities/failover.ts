@@ -7,7 +7,7 @@ import type { Fence, GuestRef } from '../ports/hypervisor.ts';
 import { planAnswers } from '../planning/dns-plan.ts';
 import type { Situation } from '../planning/failover.ts';
 import { decideFailover, isAsleep } from '../planning/failover.ts';
-import { beat, cancellation } from './attempt.ts';
+import { beat, cancellation, steadily } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import { lookAt, secondLookMs } from './looking.ts';
 import { becomesHealthy } from './waiting.ts';
@@ -58,13 +58,13 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
     /** Makes certain that a guest cannot serve any more, or says that it could not be proved. */
     async ensureFenced(ref: GuestRef): Promise<Fence> {
       const hypervisor = await deps.hypervisorOf(ref.cluster);
-      return hypervisor.ensureFenced(ref, beat, cancellation());
+      return steadily(() => hypervisor.ensureFenced(ref, beat, cancellation()));
     },
 
     /** Resumes or starts a shadow that is not hot, and waits until it answers when asked to. */
     async ensureAwake({ spec, instance, untilItAnswers }: WakeOrder): Promise<{ readonly answers: boolean }> {
       const hypervisor = await deps.hypervisorOf(instance.cluster);
-      await hypervisor.ensurePower(refOf(instance), 'running', beat, cancellation());
+      await steadily(() => hypervisor.ensurePower(refOf(instance), 'running', beat, cancellation()));
       if (!untilItAnswers) return { answers: false };
       return { answers: await becomesHealthy(deps.probe, spec, instance, wakeMs, beat, cancellation()) };
     },

@@ -7,7 +7,7 @@ import type { HostedVmSpec } from '../domain/policy.ts';
 import { minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { GuestView, Marker, PowerState, ShadowSpec } from '../ports/hypervisor.ts';
-import { beat, cancellation } from './attempt.ts';
+import { beat, cancellation, steadily } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import { refOf } from './failover.ts';
 import { lookAt } from './looking.ts';
@@ -37,14 +37,15 @@ export function createProvisioningActivities(
 ) {
   const power = async (instance: Instance, wanted: PowerState): Promise<void> => {
     const hypervisor = await deps.hypervisorOf(instance.cluster);
-    await hypervisor.ensurePower(refOf(instance), wanted, beat, cancellation());
+    await steadily(() => hypervisor.ensurePower(refOf(instance), wanted, beat, cancellation()));
   };
   return {
     /** Clones, configures and marks the guest of this instance; finds its own earlier clone. */
     async ensureShadow(order: ShadowOrder): Promise<{ readonly node: string }> {
       const hypervisor = await deps.hypervisorOf(order.instance.cluster);
       const serial = deps.heartbeatSerialOf?.(order.instance.id);
-      const guest = await hypervisor.ensureShadow(shadowSpecOf(order, serial), beat, cancellation());
+      const made = shadowSpecOf(order, serial);
+      const guest = await steadily(() => hypervisor.ensureShadow(made, beat, cancellation()));
       return { node: guest.node };
     },
 
@@ -93,7 +94,7 @@ export function createProvisioningActivities(
         const message = `VM ${ref.vmid} does not carry the marker of ${hostedVmId}: it is left alone`;
         throw ApplicationFailure.nonRetryable(message, 'not-ours');
       }
-      await hypervisor.ensurePower(ref, 'stopped', beat, cancellation());
+      await steadily(() => hypervisor.ensurePower(ref, 'stopped', beat, cancellation()));
       // The first day it was retired on counts, however often it is told.
       const retiredAt = guest.marker.role === 'retired' ? (guest.marker.retiredAt ?? now) : now;
       const marker: Marker = { ...markerOf(hostedVmId, instance, 'retired'), retiredAt };
@@ -110,7 +111,7 @@ export function createProvisioningActivities(
         throw ApplicationFailure.nonRetryable(refusal.reason.text, refusal.reason.code);
       }
       const marker = markerOf(hostedVmId, instance, 'retired');
-      await hypervisor.ensureDeleted(refOf(instance), marker, beat, cancellation());
+      await steadily(() => hypervisor.ensureDeleted(refOf(instance), marker, beat, cancellation()));
     },
   };
 }

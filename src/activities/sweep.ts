@@ -6,7 +6,7 @@ import type { HostedVmSpec } from '../domain/policy.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { HostedVmView } from '../domain/view.ts';
 import type { GuestView, Marker } from '../ports/hypervisor.ts';
-import { beat, cancellation } from './attempt.ts';
+import { beat, cancellation, steadily } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 
 export type SweepDeps = Pick<ActivityDeps, 'hypervisorOf' | 'nameServerOf'> & {
@@ -55,12 +55,12 @@ export function createSweepActivities(deps: SweepDeps) {
         retiredAt: now,
       };
       if (again.expired) {
-        await hypervisor.ensureDeleted(ref, marker, beat, cancellation());
+        await steadily(() => hypervisor.ensureDeleted(ref, marker, beat, cancellation()));
         return 'deleted';
       }
       const guest = await hypervisor.observeGuest(ref, cancellation());
       if (guest?.marker?.role === 'retired' && guest.power === 'stopped') return 'retired';
-      await hypervisor.ensurePower(ref, 'stopped', beat, cancellation());
+      await steadily(() => hypervisor.ensurePower(ref, 'stopped', beat, cancellation()));
       await hypervisor.ensureMarked(
         ref,
         { ...marker, retiredAt: guest?.marker?.retiredAt ?? now },

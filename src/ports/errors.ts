@@ -9,6 +9,8 @@ export type FailureClass =
   | 'locked'
   | 'agent-down'
   | 'transient'
+  /** The cluster says that the node is off: nothing can be done there, and a pause does not help. */
+  | 'offline'
   | 'ambiguous'
   | 'quorum'
   | 'capacity'

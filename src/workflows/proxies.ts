@@ -63,8 +63,8 @@ export function briefly(summary: string): Omit<Activities['provisioning'], 'ensu
   });
 }
 
-/** Clones, boots, shutdowns and deletions: minutes, with heartbeats. */
-export function patiently(summary: string): Activities['provisioning'] {
+/** Clones, boots, shutdowns and deletions: minutes, with heartbeats. @param hopeless - failure classes that no further try mends */
+export function patiently(summary: string, ...hopeless: readonly string[]): Activities['provisioning'] {
   return proxyActivities<Activities['provisioning']>({
     taskQueue: taskQueues.provisioning,
     summary,
@@ -73,7 +73,13 @@ export function patiently(summary: string): Activities['provisioning'] {
     scheduleToCloseTimeout: '1 hour',
     heartbeatTimeout: '15 seconds',
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-    retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute', maximumAttempts: 10 },
+    retry: {
+      initialInterval: '2 seconds',
+      backoffCoefficient: 2,
+      maximumInterval: '1 minute',
+      maximumAttempts: 10,
+      nonRetryableErrorTypes: [...hopeless],
+    },
   });
 }
 

@@ -2,7 +2,7 @@ import type { GuestView, ShadowSpec } from '../../ports/hypervisor.ts';
 import type { CloneParameters } from './calls.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
 import { sizeGiB, properties } from './guest-config.ts';
-import { live, observed } from './guest.ts';
+import { live, observed, reached } from './guest.ts';
 import { shadowConfig } from './identity.ts';
 import { describedAs, sameInstance } from './marker.ts';
 import { mayStillCome } from './site.ts';
@@ -21,7 +21,7 @@ const unseenRefusals = 3;
 /** A lock `clone` without a running clone on its source's node: seen so often, it is a dead node's left-over. */
 const looksAtStaleLock = 4;
 
-/** @throws ProxmoxError exists when somebody else has the VMID */
+/** @throws ProxmoxError exists when somebody else has the VMID, offline when the node of the clone or of its source is off */
 export async function ensureShadow(work: Work, spec: ShadowSpec): Promise<GuestView> {
   await ensureCloned(work, spec);
   const source = spec.identity === undefined ? undefined : await observed(work, spec.source.vmid);
@@ -38,7 +38,8 @@ async function look(work: Work, spec: ShadowSpec): Promise<Look> {
   if (!work.lastNode.has(spec.ref.vmid)) work.lastNode.set(spec.ref.vmid, spec.node);
   const found = await observed(work, spec.ref.vmid);
   if (found === undefined) return { kind: 'absent' };
-  const { view } = found;
+  // What the list shows of a guest on a dead node has no marker: whose it is cannot be seen.
+  const { view } = reached(found);
   // While it is being cloned there is no marker yet: whose clone it is will be seen.
   if (view.lock === 'clone' || view.lock === 'create') return { kind: 'cloning' };
   const { marker } = view;

@@ -30,6 +30,8 @@ const callsWithoutNode = 4;
 // Urgent calls (power, fence) pass in a lane of their own, so that a clone's polling never delays a failover.
 const urgentCallsPerNode = 2;
 const readRetries = 2;
+/** A node that two proxies find no way to is not found by asking them again; each answer takes three seconds. */
+const unreachables = 2;
 const retryPauseMs = 150;
 
 type Call = {
@@ -112,7 +114,8 @@ export class ProxmoxEngine implements ApiRequestable {
     // Every endpoint gets its chance to be connected to; a read is moreover repeated after a pause.
     const tries = endpoints.length + (call.method === 'GET' ? readRetries : 0);
     let last: ProxmoxError | undefined;
-    for (let n = 0; n < tries; n += 1) {
+    let unreachable = 0;
+    for (let n = 0; n < tries && unreachable < unreachables; n += 1) {
       const at = this.#shared.preferred;
       if (n >= endpoints.length) await pause(retryPauseMs * (0.5 + Math.random()) * 2 ** (n - endpoints.length));
       try {
@@ -121,6 +124,7 @@ export class ProxmoxEngine implements ApiRequestable {
       } catch (error) {
         if (!(error instanceof ProxmoxError) || !this.#mayRepeat(call, error)) throw error;
         last = error;
+        if (error.status === 595) unreachable += 1;
         if (this.#shared.preferred === at) this.#shared.preferred = (at + 1) % endpoints.length;
         this.#shared.log.debug({ operation: call.pathTemplate, endpoint: endpoints[at]!.url }, error.reason);
       }

@@ -44,7 +44,7 @@ export async function observed(site: Site, vmid: number): Promise<Found | undefi
   });
 }
 
-/** As `observed`, for guests whose node must answer. @throws ProxmoxError not-found, or transient when its node is off */
+/** As `observed`, for guests whose node must answer. @throws ProxmoxError not-found, or offline when its node is off */
 export async function live(site: Site, ref: GuestRef): Promise<LiveGuest> {
   const found = await observed(site, ref.vmid);
   if (found === undefined) {
@@ -55,15 +55,19 @@ export async function live(site: Site, ref: GuestRef): Promise<LiveGuest> {
       message: `no node of ${site.spec.name} has it`,
     });
   }
-  if (found.config === undefined) {
-    throw new ProxmoxError({
-      operation: 'reach',
-      target: `VM ${ref.vmid} on ${found.view.node}`,
-      failureClass: 'transient',
-      message: `node ${found.view.node} is off or out of reach`,
-    });
-  }
-  return found;
+  return reached(found);
+}
+
+/** @throws ProxmoxError offline when its node is off */
+export function reached(found: Found): LiveGuest {
+  if (found.config !== undefined) return found;
+  const { ref, node } = found.view;
+  throw new ProxmoxError({
+    operation: 'reach',
+    target: `VM ${ref.vmid} on ${node}`,
+    failureClass: 'offline',
+    message: `node ${node} is off or out of reach`,
+  });
 }
 
 async function asked(site: Site, vmid: number, node: string): Promise<LiveGuest> {

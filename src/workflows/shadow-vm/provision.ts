@@ -16,6 +16,9 @@ const turnMs = 30 * minuteMs;
 /** From power on to a steady answer. */
 const bootMs = 10 * minuteMs;
 
+/** When its node goes off, another shadow is made elsewhere, and the next one in the clone queue has its turn. */
+const making = (summary: string): ReturnType<typeof patiently> => patiently(summary, 'offline');
+
 /** Lease, clone, boot, check, warm. A failure ends in the state `failed` with its reason; the hosted VM decides what then. */
 export async function provision(life: Life, warmth: Warmth): Promise<void> {
   const why = await attempt(life, warmth);
@@ -36,14 +39,14 @@ async function attempt(life: Life, warmth: Warmth): Promise<Reason | undefined> 
     if (!('node' in made)) return made;
     await tellCluster(life, 'confirmLease', { instance: life.instance.id, vmid });
     await enterStep(life, 'starting', { node: made.node });
-    await asWished(life, () => patiently(`start the ${what}`).ensureRunning(life.instance));
+    await asWished(life, () => making(`start the ${what}`).ensureRunning(life.instance));
     await enterStep(life, 'checking');
     const order = { spec, instance: life.instance, withinMs: bootMs };
     const healthy = await asWished(life, () => patiently(`wait until the ${what} answers`).awaitHealthy(order));
     if (!healthy) return { code: 'no-answer', text: 'its health check does not answer after the start' };
     if (warmth !== 'hot') {
       const { instance } = life;
-      await asWished(life, () => patiently(`keep the ${what} ${warmth}`).ensureWarmth({ instance, warmth }));
+      await asWished(life, () => making(`keep the ${what} ${warmth}`).ensureWarmth({ instance, warmth }));
     }
     await enter(life, { kind: 'warm', since: Date.now(), warmth });
     return undefined;
@@ -103,7 +106,7 @@ async function cloned(life: Life, grant: LeaseGrant, what: string): Promise<{ re
     if (isOvertaken(life)) return { code: 'overtaken', text: 'it is not wanted any more' };
     // Not called off: half a clone is the worst of both.
     const order = { spec: input.spec, instance, lease: grant, source: grant.source ?? input.source };
-    return await patiently(`clone and configure the ${what} as VM ${grant.vmid} on ${grant.node}`).ensureShadow(order);
+    return await making(`clone and configure the ${what} as VM ${grant.vmid} on ${grant.node}`).ensureShadow(order);
   } finally {
     await tellCluster(life, 'cloneDone', { requestId });
   }

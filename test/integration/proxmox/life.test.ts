@@ -114,6 +114,30 @@ describe('a shadow on Proxmox', () => {
     expect(performance.now() - cut).toBeLessThan(10_000);
   });
 
+  test('whose own node dies in the middle is given up as offline, with few questions', async () => {
+    await lab.close();
+    const endpoints = ({ endpoints: all }: Lab['sim']) => all.map(({ url }) => url);
+    // A real proxy tries for three seconds.
+    lab = await openLab({ endpoints, sim: { timing: { allocateBlockMs: 2_000, unreachableMs: 1_500 } } });
+    const making = lab.hypervisor
+      .ensureShadow(shadow(1, { node: 'pve3', source: ref(9000) }), noBeat)
+      .catch((error: unknown) => error);
+    await eventually(
+      () => lab.sim.cluster.world.guests.get(9001)?.config.current['lock'],
+      (lock) => lock === 'clone',
+    );
+    await lab.sim.fault('node pve3 off');
+    const cut = performance.now();
+    expect(await making).toMatchObject({ failureClass: 'offline', message: expect.stringContaining('pve3 is off') });
+    expect(performance.now() - cut).toBeLessThan(20_000);
+    const again = performance.now();
+    // By a worker that has never seen it: nothing proves whose it is, and nothing is said about that.
+    await expect(lab.hypervisor.ensureShadow(shadow(1, { node: 'pve3' }), noBeat)).rejects.toMatchObject({
+      failureClass: 'offline',
+    });
+    expect(performance.now() - again).toBeLessThan(10_000);
+  });
+
   test('given up while its clone is in doubt is not gone before that clone can no longer come', async () => {
     await lab.sim.fault('api pve1 stall 1 POST /clone');
     const giveUp = new AbortController();

@@ -5,9 +5,10 @@ import { sizeGiB, properties } from './guest-config.ts';
 import { live, observed, reached } from './guest.ts';
 import { shadowConfig } from './identity.ts';
 import { describedAs, sameInstance } from './marker.ts';
+import { isOffline } from './members.ts';
 import { mayStillCome } from './site.ts';
 import type { Work } from './site.ts';
-import { finished, isOffline } from './tasks.ts';
+import { finished } from './tasks.ts';
 import { ensureConfig, Patience } from './writing.ts';
 
 /*

@@ -4,6 +4,7 @@ import { isFailure, ProxmoxError } from './errors.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { memoryMiB, staticAddresses, storages, tagsOf, vcpus } from './guest-config.ts';
 import { readMarker } from './marker.ts';
+import { isOffline, requireQuorum } from './members.ts';
 import type { Site } from './site.ts';
 
 /** A guest whose node answered, with the configuration the view was made from. */
@@ -84,7 +85,7 @@ async function located(site: Site, vmid: number): Promise<{ node: string; row: R
   if (listed !== undefined) return listed;
   // The list silently leaves out what the token may not see, so absence is asked for by name.
   if (await site.calls.vmidIsFree(vmid)) {
-    await requireQuorum(site);
+    await requireQuorum(site.calls, site.spec.name);
     site.lastView.delete(vmid);
     return undefined;
   }
@@ -109,24 +110,11 @@ async function listedRow(site: Site, vmid: number): Promise<{ node: string; row:
   return { node: row.node, row };
 }
 
-async function requireQuorum(site: Site): Promise<void> {
-  const cluster = (await site.calls.clusterStatus()).find((row) => row.type === 'cluster');
-  // A single node that never joined a cluster has no such row, and decides alone.
-  if (cluster?.quorate !== false) return;
-  throw new ProxmoxError({
-    operation: 'observe',
-    target: 'cluster',
-    failureClass: 'quorum',
-    message: `the part of ${site.spec.name} that answers has no quorum; nothing it does not show can be believed absent`,
-  });
-}
-
 /** What is known of a guest whose node gave no answer; undefined when the node is up, so that the silence means something else. */
 async function onDeadNode(site: Site, vmid: number, node: string): Promise<Found | undefined> {
   const found = await located(site, vmid);
   if (found?.node !== node) return undefined;
-  const member = (await site.calls.clusterStatus()).find((row) => row.type === 'node' && row.name === node);
-  if (member?.online !== false) return undefined;
+  if (!(await isOffline(site.calls, node))) return undefined;
   return { view: rowView(site, found.row, false) };
 }
 

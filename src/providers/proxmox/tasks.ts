@@ -2,6 +2,7 @@ import type { Calls } from './calls.ts';
 import { nodeOfTask } from './calls.ts';
 import { isFailure, ProxmoxError, taskError } from './errors.ts';
 import type { ProxmoxLog } from './log.ts';
+import { isOffline } from './members.ts';
 import type { Waiting } from './waiting.ts';
 
 /** Just after it was started on another node a task may not be found there yet. */
@@ -71,18 +72,6 @@ async function excerpt(calls: Calls, upid: string): Promise<string[]> {
     return (await calls.taskLog(upid, 500)).map((line) => line.t).filter((text) => !text.startsWith('TASK '));
   } catch {
     return [];
-  }
-}
-
-/** The others of a quorate cluster say that a node is off: it runs no task any more. When nobody can be asked, nobody says so. */
-export async function isOffline(calls: Calls, node: string): Promise<boolean> {
-  try {
-    const rows = await calls.clusterStatus();
-    const quorate = rows.some((row) => row.type === 'cluster' && row.quorate === true);
-    return quorate && rows.some((row) => row.type === 'node' && row.name === node && row.online === false);
-  } catch (error) {
-    if (isFailure(error, 'transient', 'permission')) return false;
-    throw error;
   }
 }
 

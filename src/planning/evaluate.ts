@@ -77,7 +77,7 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
     peak: peaks === undefined ? null : { p50: peaks[1]!, p90: peaks[2]!, p99: peaks[4]! },
     risk,
     plan,
-    nextInMs: nextEvaluation(input, capacityQps, forecast, risk.score),
+    nextInMs: nextEvaluation(input, { capacityQps, demandQps, forecast, score: risk.score }),
   };
   return { evaluation, forecast, reason: spoken.reason };
 }
@@ -122,13 +122,24 @@ function demandNow(recent: DemandSeries, now: EpochMs): number | null {
 /** Minutes when hot, up to an hour when calm, and never later than the start a predicted need asks for. */
 function nextEvaluation(
   { spec, leadTimeMs, now }: EvaluationInput,
-  capacityQps: number,
-  forecast: QuantileForecast | null,
-  score: number,
+  {
+    capacityQps,
+    demandQps,
+    forecast,
+    score,
+  }: {
+    readonly capacityQps: number;
+    readonly demandQps: number | null;
+    readonly forecast: QuantileForecast | null;
+    readonly score: number;
+  },
 ): number {
-  const byRisk = score >= spec.policy.riskThreshold / 2 ? 5 * minuteMs : score >= 0.02 ? 15 * minuteMs : hourMs;
-  if (forecast === null) return Math.min(byRisk, 5 * minuteMs);
   const { share, quantile } = spec.policy.volumeThreshold;
+  // A crowd that no model foresaw is as hot as a foreseen one: its next hour is in nobody's past.
+  const crowded = demandQps !== null && demandQps >= share * capacityQps;
+  const hot = crowded || score >= spec.policy.riskThreshold / 2;
+  const byRisk = hot ? 5 * minuteMs : score >= 0.02 ? 15 * minuteMs : hourMs;
+  if (forecast === null) return Math.min(byRisk, 5 * minuteMs);
   const level = [0.1, 0.5, 0.9, 0.95, 0.99].indexOf(quantile);
   const step = forecast.values[level]?.findIndex((value) => value >= share * capacityQps) ?? -1;
   if (step < 0) return byRisk;

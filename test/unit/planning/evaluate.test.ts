@@ -25,6 +25,13 @@ describe('an evaluation', () => {
     expect(evaluation.nextInMs).toBeLessThanOrEqual(5 * minuteMs);
   });
 
+  test('is made again within minutes while demand is above the threshold, whatever the forecast says, and within the hour when calm', () => {
+    const recent = dailyDemand(15, { level: 30 });
+    expect(evaluate({ ...base, recent }).evaluation.nextInMs).toBe(hourMs);
+    expect(evaluate({ ...base, recent, demandQps: 81 }).evaluation.nextInMs).toBe(5 * minuteMs);
+    expect(evaluate({ ...base, recent, demandQps: 81, servingQps: 200 }).evaluation.nextInMs).toBe(hourMs);
+  });
+
   test('does not take old demand for demand now', () => {
     const recent = { start: now - 3 * hourMs, stepMs, qps: [95, 95, ...new Array<number>(34).fill(NaN)] };
     expect(evaluate({ ...base, recent }).evaluation.demandQps).toBeNull();

@@ -33,6 +33,7 @@ export const runWorker: Composition['runWorker'] = async (config) => {
     temporal: await temporalPlace(config),
     identity: `${hostname()}@${process.pid}`,
     threads: config.worker.threads,
+    batchAbove: config.worker.batchAbove,
     ...(await heartbeatSecret(config)),
   });
   return { ended: worker.done ?? forever(), close: closing(() => worker.stop(), parts) };

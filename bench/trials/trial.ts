@@ -73,7 +73,10 @@ function sourcesOf({ kind, model }: Job): string[] {
     'src/planning/forecast/seasonal-naive.ts',
   ];
   if (isPythonModel(model)) return common;
-  if (isLibrary(model)) return [...common, ...folder('src/providers/forecasting/'), 'src/planning/forecast/path.ts'];
+  if (isLibrary(model)) {
+    const library = ['arima', 'augurs', 'library-models'].map((name) => `src/providers/forecasting/${name}.ts`);
+    return [...common, ...library, 'src/planning/forecast/path.ts'];
+  }
   if (kind === 'plan') return [...common, ...folder('src/planning/forecast/'), ...folder('src/planning/backtest/')];
   return model.startsWith('umbra') || model === 'auto' ? [...common, ...folder('src/planning/forecast/')] : common;
 }

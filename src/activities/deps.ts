@@ -2,6 +2,7 @@ import type { InstanceId } from '../domain/instance.ts';
 import type { HealthCheck } from '../domain/policy.ts';
 import type { HostedVmView } from '../domain/view.ts';
 import type { Evaluator } from '../ports/evaluator.ts';
+import type { FleetForecaster } from '../ports/fleet-forecaster.ts';
 import type { Hypervisor } from '../ports/hypervisor.ts';
 import type { NameServer } from '../ports/name-server.ts';
 import type { HeartbeatStore, Registry } from '../ports/registry.ts';
@@ -23,6 +24,7 @@ export type ActivityDeps = {
   readonly nameServerOf: (zone: string) => Promise<NameServer>;
   readonly registry: Pick<Registry, 'save'>;
   readonly evaluator: Evaluator;
+  readonly fleet: FleetForecaster;
   readonly probe: Probe;
   /** What a hosted VM's own workflow says now; undefined when none runs. Never the projection: it may be late. */
   readonly hostedVmOf: (id: string) => Promise<HostedVmView | undefined>;

@@ -1,6 +1,7 @@
 import { createAdoptionActivities } from './adoption.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createFailoverActivities } from './failover.ts';
+import { createFleetActivities } from './fleet.ts';
 import { createProbationActivities } from './probation.ts';
 import { createProvisioningActivities } from './provisioning.ts';
 import { createEvaluationActivities, createProjectionActivities, createReconcileActivities } from './upkeep.ts';
@@ -15,7 +16,7 @@ export function createActivities(deps: ActivityDeps) {
       ...createProbationActivities(deps),
       ...createReconcileActivities(deps),
     },
-    forecasting: createEvaluationActivities(deps),
+    forecasting: { ...createEvaluationActivities(deps), ...createFleetActivities(deps) },
     workflows: createProjectionActivities(deps),
   };
 }

@@ -6,10 +6,13 @@ import { heartbeatSerial } from '../api/heartbeat-serial.ts';
 import { hostedVmWorkflowId } from '../domain/cluster-messages.ts';
 import { hostedVmSignals } from '../domain/hosted-vm/messages.ts';
 import { createEvaluator } from '../foresight/evaluator.ts';
+import { createFleetForecaster, isLarge } from '../foresight/fleet-forecaster.ts';
 import { watchDemand } from '../foresight/demand-watcher.ts';
+import { threadPredictor } from '../providers/forecasting/threads.ts';
 import { startWorker } from '../workers/worker.ts';
 import { probeOnce } from './probe.ts';
 import { startForesight } from './foresight.ts';
+import { keepFleetForecasts } from './fleet-forecasts.ts';
 import { healthFactors } from './health-factors.ts';
 import { temporalClient, workerConnection } from './parts.ts';
 import type { Parts, TemporalPlace } from './parts.ts';
@@ -21,8 +24,10 @@ export type WorkerProcessOptions = {
   /** Secret of the guests' heartbeat tokens; without it shadows get none. */
   readonly heartbeatSecret?: Buffer;
   readonly identity: string;
-  /** Threads that fit forecasts; 1 unless told. */
+  /** Threads that fit forecasts, and as many that make them; 1 unless told. */
   readonly threads?: number;
+  /** Forecasts are made in batches when there are more hosted VMs than this; 500 unless told. */
+  readonly batchAbove?: number;
 };
 
 /** Every minute: minutes are rolled up soon after they end, partitions are there before they are needed. */
@@ -35,18 +40,25 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
   const temporal = temporalClient(options.temporal);
   const { heartbeatSecret } = options;
   const healthOf = healthFactors(parts);
+  const predictor = threadPredictor({ threads: options.threads ?? 1 });
+  const fleet = {
+    specs: () => parts.inventory.current()?.inventory.hostedVms ?? [],
+    batchAbove: options.batchAbove ?? 500,
+  };
+  const forecasting = { demand: stores.demand, forecasts: stores.forecasts, predictor };
   const deps = {
     hypervisorOf: providers.hypervisorOf,
     nameServerOf: providers.nameServerOf,
     registry: stores.registry,
     heartbeats: stores.heartbeats,
     evaluator: createEvaluator({
-      demand: stores.demand,
+      ...forecasting,
       registry: stores.registry,
-      forecasts: stores.forecasts,
       beliefs: stores.beliefs,
+      isLarge: () => isLarge(fleet),
       healthOf,
     }),
+    fleet: createFleetForecaster({ ...forecasting, ...fleet }),
     probe: probeOnce,
     hostedVmOf: hostedVmViews(temporal.client),
     ...(heartbeatSecret === undefined
@@ -60,6 +72,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     more: { ...createClusterActivities(deps), ...createSweepActivities(sweepDeps(parts, temporal.client)) },
   });
   const sweeps = keepSweeps(parts, temporal.client);
+  const fleetForecasts = keepFleetForecasts(parts, temporal.client, () => isLarge(fleet));
   const watcher = watchDemand({
     demand: stores.demand,
     registry: stores.registry,
@@ -90,8 +103,9 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     done: worker.done,
     stop: async () => {
       await upkeep.destroy();
-      await Promise.all([watcher.stop(), foresight.stop(), sweeps.stop()]);
+      await Promise.all([watcher.stop(), foresight.stop(), sweeps.stop(), fleetForecasts.stop()]);
       await worker.stop();
+      await predictor.close();
       await temporal.close();
       await connection.close();
     },

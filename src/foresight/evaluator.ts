@@ -1,6 +1,4 @@
-import { bucketMs } from '../domain/demand.ts';
 import type { Instance } from '../domain/instance.ts';
-import { utcOffsetMs } from '../domain/local-time.ts';
 import { dayMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { Evaluation } from '../domain/plan.ts';
@@ -8,40 +6,31 @@ import type { UmbraEvent } from '../domain/event.ts';
 import type { Reason } from '../domain/reason.ts';
 import { evaluate } from '../planning/evaluate.ts';
 import type { EvaluationInput } from '../planning/evaluate.ts';
-import { allModels } from '../planning/forecast/models.ts';
-import type { ModelOptions } from '../planning/forecast/models.ts';
 import type { FailureHistory, FailurePrior } from '../planning/risk/failure.ts';
 import { fleetPrior, startingPrior } from '../planning/risk/failure.ts';
 import { nodeFailuresLastMonth } from '../planning/risk/node-failures.ts';
 import type { HealthFactors } from '../planning/risk/health-factors.ts';
-import { believedDemand, defaultPace } from '../planning/spawn-guard.ts';
-import type { BelievedDemand } from '../planning/spawn-guard.ts';
+import { defaultPace } from '../planning/spawn-guard.ts';
 import type { ShadowView } from '../planning/standby.ts';
 import type { Belief, BeliefStore, Calibration } from '../ports/belief-store.ts';
-import type { DemandStore } from '../ports/demand-store.ts';
 import type { EvaluationRequest, Evaluator } from '../ports/evaluator.ts';
 import type { Choice, ForecastStore } from '../ports/forecast-store.ts';
-import type { FittedState } from '../ports/forecaster.ts';
 import type { Registry } from '../ports/registry.ts';
-import { historyMs, horizonMs, readEvidence, sinceFirstQuery, stepMs } from './history.ts';
-import { keepStates } from './states.ts';
+import { createForecasting } from './forecasting.ts';
+import type { ForecastingDeps } from './forecasting.ts';
+import { horizonMs } from './history.ts';
 
-/** A fitted state holds what it needs of the past beyond these: a week and a day, for the same hour a week ago. */
-const recentMs = 8 * dayMs;
-/** A flash crowd is followed in narrow buckets this far back, at least. */
-const narrowMs = 2 * stepMs;
-/** The newest bucket is complete about this long after it ended: watermark, batch, commit. */
-const settleMs = 5 * secondMs;
 /** Until lead times have been measured: a linked clone, a boot and a warm-up. */
 const assumedLeadTimeMs = 5 * minuteMs;
 /** Failures and lead times of the fleet change slowly; they are read again after this long. */
 const fleetAgeMs = 5 * minuteMs;
 const mostEvents = 1_000;
 
-export type EvaluatorDeps = {
-  readonly demand: Pick<DemandStore, 'readMeasures'>;
+export type EvaluatorDeps = ForecastingDeps & {
   readonly registry: Pick<Registry, 'events' | 'views'>;
-  readonly forecasts: ForecastStore;
+  readonly forecasts: Pick<ForecastStore, 'save'>;
+  /** A batch forecasts the fleet: what it has stored is read, and made here only where it is missing. */
+  readonly isLarge: () => boolean;
   readonly beliefs: Pick<BeliefStore, 'belief' | 'calibration'>;
   /** Health of the primary and its node as measured now; undefined where nothing is known. */
   readonly healthOf: (primary: Instance) => Promise<HealthFactors | undefined>;
@@ -60,16 +49,16 @@ type Fleet = {
 /** Brings together what an evaluation looks at, lets `planning` think, and stores the forecast in full. */
 export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   let fleet: Fleet | undefined;
-  const states = keepStates(deps.forecasts);
+  const forecasting = createForecasting(deps);
   return {
-    async evaluate(request) {
+    async evaluate(request, signal) {
       const { spec, now } = request;
       if (fleet === undefined || now - fleet.at > fleetAgeMs) fleet = await readFleet(deps, now);
       const primary = request.instances.find(({ role }) => role === 'primary');
       const choice = await deps.forecasts.choice(spec.id);
-      const [believed, state, belief, health] = await Promise.all([
-        readBelieved(deps, spec.id, choice === undefined ? historyMs : recentMs, now),
-        choice === undefined ? undefined : states.of(choice),
+      const ready = deps.isLarge() ? await forecasting.stored(spec.id, choice, now) : undefined;
+      const [believed, belief, health] = await Promise.all([
+        forecasting.believed(spec.id, ready === undefined ? choice : 'guard', now),
         deps.beliefs.belief(spec.id),
         primary === undefined ? undefined : deps.healthOf(primary),
       ]);
@@ -77,11 +66,10 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       const servingQps = servingQpsOf(request);
       const input: EvaluationInput = {
         spec,
-        recent: sinceFirstQuery(believed.recent),
+        recent: believed.recent,
+        spoken: ready ?? (await forecasting.forecast(spec, believed, choice, signal)),
         demandQps: believed.demandQps,
         servingQps,
-        state,
-        models: allModels(modelOptions(state, spec.timeZone)),
         failures: failuresOf(request, fleet),
         prior: fleet.prior,
         health: withNodeFailures(health, primary, fleet, now),
@@ -98,7 +86,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       const { forecast } = forecastOff === undefined ? result : evaluate(input);
       const words = inWords(result.reason, choice, belief, spec.capacityQps);
       const evaluation = { ...held(result.evaluation, believed.reason), ...words };
-      const stored = forecast === null ? null : { hostedVmId: spec.id, at: now, ...forecast };
+      const stored = forecast === null || ready !== undefined ? null : { hostedVmId: spec.id, at: now, ...forecast };
       await deps.forecasts.save(spec.id, evaluation, stored, {
         leadTimeMs: fleet.leadTimeMs,
         capacityQps: servingQps,
@@ -107,12 +95,6 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       return evaluation;
     },
   };
-}
-
-/** A state is read as it was fitted: by the local time of then. */
-function modelOptions(state: FittedState | undefined, timeZone: string): ModelOptions {
-  const horizonSteps = horizonMs / stepMs;
-  return state === undefined ? { horizonSteps } : { horizonSteps, utcOffsetMs: utcOffsetMs(state.fittedAt, timeZone) };
 }
 
 /** Which model spoke and why, and what was learned of the capacity: for `umbra explain`. */
@@ -131,22 +113,6 @@ function inWords(
       ? {}
       : { capacityReason: `declared ${Number(declaredQps.toPrecision(3))} q/s; ${learned.text}` }),
   };
-}
-
-/** Demand as the spawn guard lets decisions see it: `backMs` in steps of five minutes, and the newest minutes in buckets. */
-async function readBelieved(
-  deps: EvaluatorDeps,
-  hostedVmId: string,
-  backMs: number,
-  now: EpochMs,
-): Promise<BelievedDemand> {
-  const to = Math.floor(now / stepMs) * stepMs;
-  const settled = Math.floor((now - settleMs) / bucketMs) * bucketMs;
-  const [history, newest] = await Promise.all([
-    readEvidence(deps, { hostedVmId, from: to - backMs, to, stepMs }),
-    readEvidence(deps, { hostedVmId, from: to - narrowMs, to: settled, stepMs: bucketMs }),
-  ]);
-  return believedDemand(history, newest);
 }
 
 /** Demand that is held back is said beside the plan, and looked at again as soon as the guard may allow more. */

@@ -7,13 +7,13 @@ import { selectionOf } from '../planning/forecast/auto.ts';
 import type { Selection } from '../planning/forecast/auto.ts';
 import { withoutEvents } from '../planning/forecast/events.ts';
 import { endOf, knownSteps } from '../planning/forecast/history.ts';
-import { guardDemand } from '../planning/spawn-guard.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { FitLedger } from '../ports/fit-ledger.ts';
 import type { ForecastStore } from '../ports/forecast-store.ts';
 import type { Forecaster } from '../ports/forecaster.ts';
 import { nextFitAt } from './fit-schedule.ts';
+import { guardInTurns } from './guarding.ts';
 import { historyMs, horizonMs, readEvidence, sinceFirstQuery, stepMs } from './history.ts';
 
 /** The first fit replays the past to judge the models, which costs seconds of CPU: it sees twelve days, enough for a week's pattern. */
@@ -106,7 +106,7 @@ async function fitOne(deps: FitterDeps, spec: HostedVmSpec, signal: AbortSignal)
     const to = Math.floor(now / stepMs) * stepMs;
     const from = to - (previous === undefined ? firstHistoryMs : historyMs);
     // A flood of yesterday must not be expected today.
-    const { series } = guardDemand(await readEvidence(deps, { hostedVmId: spec.id, from, to, stepMs }));
+    const { series } = await guardInTurns(await readEvidence(deps, { hostedVmId: spec.id, from, to, stepMs }));
     const history = withoutEvents(sinceFirstQuery(series), spec.events);
     const knownMs = knownSteps(history.qps) * stepMs;
     const outcome = await deps.forecaster.fit(

@@ -130,6 +130,12 @@ export const monitorShape = mapping(
 export const workerShape = mapping(
   {
     threads: byDefault(read.whole(1, 64), 1, 1, 'threads that fit forecasts'),
+    batchAbove: byDefault(
+      read.whole(0, 100_000),
+      500,
+      500,
+      'forecast in batches of hundreds when there are more hosted VMs than this',
+    ),
     evaluateEvery: optional(
       read.duration(secondMs, 60 * minuteMs),
       'evaluate every hosted VM this often instead of by its risk; for demonstrations',

@@ -4,10 +4,10 @@ import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Reason } from '../domain/reason.ts';
 import { hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
-import { withEvents, withoutEvents } from './forecast/events.ts';
-import { endOf, knownSteps } from './forecast/history.ts';
+import { endOf } from './forecast/history.ts';
 import type { ForecastModel, ModelState, QuantileForecast } from './forecast/model.ts';
-import { naive, seasonalNaive } from './forecast/seasonal-naive.ts';
+import { forecastDemand } from './forecast/speak.ts';
+import type { SpokenForecast } from './forecast/speak.ts';
 import type { RiskCalibration } from './risk/calibration.ts';
 import type { FailureHistory, FailurePrior } from './risk/failure.ts';
 import type { HealthFactors } from './risk/health-factors.ts';
@@ -23,10 +23,12 @@ export type EvaluationInput = {
   readonly recent: DemandSeries;
   /** Demand of the newest minute, where it is known: a flash crowd does not wait for a step of 5 minutes to end. */
   readonly demandQps?: number | undefined;
-  /** The chosen model's fitted state; undefined before the first fit, and when forecasts are switched off. */
+  /** The forecast as `forecastDemand` has made it, here or elsewhere; made on the way unless given. */
+  readonly spoken?: SpokenForecast | undefined;
+  /** The chosen model's fitted state; undefined before the first fit. */
   readonly state?: ModelState | undefined;
   /** Models whose states can be met; `state.model` names one. */
-  readonly models: readonly ForecastModel[];
+  readonly models?: readonly ForecastModel[] | undefined;
   /** Forecasts are switched off after too many misses: only the reactive path decides. */
   readonly forecastOff?: Reason | undefined;
   readonly failures?: FailureHistory | undefined;
@@ -60,9 +62,11 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
   const { spec, recent, now, leadTimeMs } = input;
   const capacityQps = input.servingQps ?? spec.capacityQps;
   const demandQps = input.demandQps ?? demandNow(recent, now);
-  // Models see demand as it would be on an ordinary day: an event under way must not be counted twice.
-  const spoken = forecastWith({ ...input, recent: withoutEvents(recent, spec.events) });
-  const forecast = spoken.forecast === null ? null : withEvents(spoken.forecast, spec.events);
+  const spoken =
+    input.forecastOff === undefined
+      ? (input.spoken ?? forecastDemand(input))
+      : { forecast: null, reason: input.forecastOff };
+  const forecast = stillAhead(spoken.forecast, now);
   const risk = assessRisk({ ...input, forecast, capacityQps, demandQps, timeZone: spec.timeZone });
   const plan = planStandby(
     { ...input, risk, demandQps, capacityQps, tierQps: spec.capacityQps, forecast, timeZone: spec.timeZone },
@@ -82,33 +86,13 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
   return { evaluation, forecast, reason: spoken.reason };
 }
 
-function forecastWith(input: EvaluationInput): { forecast: QuantileForecast | null; reason: Reason } {
-  const { recent, state, models, horizonMs = 6 * hourMs } = input;
-  const horizonSteps = Math.max(1, Math.round(horizonMs / recent.stepMs));
-  if (input.forecastOff !== undefined) return { forecast: null, reason: input.forecastOff };
-  const model = models.find(({ name }) => name === state?.model);
-  if (state !== undefined && model !== undefined && knownSteps(recent.qps) > 0) {
-    const reason: Reason = { code: 'model-chosen', text: `${model.name} was chosen by backtest on this demand` };
-    return { forecast: model.predict(state, recent, horizonSteps), reason };
-  }
-  for (const simple of [seasonalNaive('week'), seasonalNaive('day'), naive]) {
-    if (knownSteps(recent.qps) < simple.historySteps(recent.stepMs).least * 0.9) continue;
-    const fitted = simple.fit(recent);
-    if ('kind' in fitted) continue;
-    const reason: Reason = {
-      code: 'model-simple',
-      text: `${simple.name}: no model has been chosen for this demand yet`,
-    };
-    return { forecast: simple.predict(fitted, recent, horizonSteps), reason };
-  }
-  return {
-    forecast: null,
-    reason: {
-      code: 'no-forecast',
-      text: 'less than 2 h of demand is known; only demand now decides',
-      facts: { known: knownSteps(recent.qps) },
-    },
-  };
+/** Without the steps that are over: a forecast that was made some minutes ago begins in the past. */
+function stillAhead(forecast: QuantileForecast | null, now: EpochMs): QuantileForecast | null {
+  const over = forecast === null ? 0 : Math.floor((now - forecast.start) / forecast.stepMs);
+  if (forecast === null || over <= 0) return forecast;
+  if (over >= forecast.values[0]!.length) return null;
+  const { start, stepMs, values } = forecast;
+  return { ...forecast, start: start + over * stepMs, values: values.map((path) => path.slice(over)) };
 }
 
 /** The newest known step, unless it is stale. */

@@ -103,12 +103,13 @@ export type BelievedDemand = {
  *
  * @param history wide steps up to now; a day or more
  * @param newest narrow steps of the last minutes, beginning at a step of `history` or at its end
+ * @param from what was remembered at the step before the first of `history`
  */
-export function believedDemand(history: DemandEvidence, newest: DemandEvidence): BelievedDemand {
+export function believedDemand(history: DemandEvidence, newest: DemandEvidence, from?: GuardState): BelievedDemand {
   const { start, stepMs } = history.deduplicated;
   const known = Math.max(0, Math.round((newest.deduplicated.start - start) / stepMs));
-  const before = guardDemand(sliced(history, 0, known));
-  const after = guardDemand(sliced(history, known), before.state);
+  const before = guardDemand(slicedEvidence(history, 0, known), from);
+  const after = guardDemand(slicedEvidence(history, known), before.state);
   const now = guardDemand(newest, before.state);
   const lately = now.series.qps.slice(-Math.round(nowMs / now.series.stepMs)).filter(Number.isFinite);
   return {
@@ -225,7 +226,8 @@ function pacedReason(believedQps: number, countedQps: number, pace: SpawnPace): 
   };
 }
 
-function sliced(evidence: DemandEvidence, from: number, to?: number): DemandEvidence {
+/** Steps `from..to` of it. */
+export function slicedEvidence(evidence: DemandEvidence, from: number, to?: number): DemandEvidence {
   const part = ({ start, stepMs, qps }: DemandSeries): DemandSeries => ({
     start: start + from * stepMs,
     stepMs,

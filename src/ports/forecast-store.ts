@@ -50,6 +50,8 @@ export type Circumstances = {
 /** Fitted models and what they said. */
 export interface ForecastStore {
   chosen(hostedVmId: string): Promise<ChosenModel | undefined>;
+  /** The state alone, as JSON: reading it is left to the thread that uses it. */
+  stateText(hostedVmId: string): Promise<{ readonly chosenAt: EpochMs; readonly text: string } | undefined>;
   /** As `chosen`, without the state. */
   choice(hostedVmId: string): Promise<Choice | undefined>;
   choices(): Promise<Choice[]>;
@@ -62,5 +64,7 @@ export interface ForecastStore {
     forecast: StoredForecast | null,
     circumstances?: Circumstances,
   ): Promise<void>;
+  /** Forecasts of a batch; those of the same hosted VMs made before `keepSince` are forgotten. A repeat is harmless. */
+  saveMany(forecasts: readonly StoredForecast[], keepSince: EpochMs): Promise<void>;
   newest(hostedVmId: string): Promise<StoredForecast | undefined>;
 }

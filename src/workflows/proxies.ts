@@ -84,7 +84,7 @@ export function patiently(summary: string, ...hopeless: readonly string[]): Acti
 }
 
 /** Forecasts are the first to wait when there is much to do. */
-export function evaluating(summary: string): Activities['forecasting'] {
+export function evaluating(summary: string): Pick<Activities['forecasting'], 'evaluate'> {
   return proxyActivities<Activities['forecasting']>({
     taskQueue: taskQueues.forecasting,
     summary,

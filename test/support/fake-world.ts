@@ -42,6 +42,7 @@ export class FakeWorld {
       },
       hostedVmOf: (id) => Promise.resolve(this.views.get(id)),
       evaluator: { evaluate: (request) => Promise.resolve(this.evaluate(request)) },
+      fleet: { chunks: () => [], forecastChunk: () => Promise.reject(new Error('the fleet is small')) },
       probe: ({ address }) => {
         this.looks += 1;
         const found = this.hypervisor.answering(address);

@@ -92,6 +92,7 @@ export function remoteDeps(url: string): ActivityDeps {
     nameServerOf: () => Promise.resolve(portOf('dns') as NameServer),
     registry,
     evaluator: portOf('evaluator') as ActivityDeps['evaluator'],
+    fleet: portOf('fleet') as ActivityDeps['fleet'],
     probe,
     hostedVmOf,
   };

@@ -1,6 +1,6 @@
 import { Piscina } from 'piscina';
 import { ProviderError } from '../../ports/errors.ts';
-import type { FitJob, FitOutcome, Forecaster } from '../../ports/forecaster.ts';
+import type { FitJob, FitOutcome, Forecaster, Prediction, Predictor } from '../../ports/forecaster.ts';
 import { allModels } from '../../planning/forecast/models.ts';
 
 export type ThreadOptions = {
@@ -13,29 +13,57 @@ export type ThreadOptions = {
 /** Megabytes a thread's heap may grow to. Four weeks of 5-minute steps and a WASM library take about 150. */
 const threadHeapMiB = 512;
 
-/** A pool of worker threads that fit models, so that no event loop waits for one. Threads start on first use and end when idle. */
-export function threadForecaster({ threads = 1, waiting = 4_096 }: ThreadOptions = {}): Forecaster {
+/** Threads that run `name`.thread; they start on first use and end when they were idle for so long. */
+function threadsFor(name: 'fit' | 'predict', idleMs: number, { threads = 1, waiting = 4_096 }: ThreadOptions): Piscina {
   const source = import.meta.url.endsWith('.ts');
-  const task = new URL(source ? './fit.thread.ts' : './fit.thread.js', import.meta.url).href;
-  const pool = new Piscina({
+  const task = new URL(`./${name}.thread.${source ? 'ts' : 'js'}`, import.meta.url).href;
+  return new Piscina({
     filename: source ? new URL('../../../tools/typescript-thread.mjs', import.meta.url).href : task,
     workerData: { module: task },
     minThreads: 0,
     maxThreads: threads,
     maxQueue: waiting,
-    idleTimeout: 30_000,
+    idleTimeout: idleMs,
     concurrentTasksPerWorker: 1,
     resourceLimits: { maxOldGenerationSizeMb: threadHeapMiB },
   });
+}
+
+function failed(operation: string, target: string, error: unknown): ProviderError {
+  const message = error instanceof Error ? error.message : String(error);
+  const about = { provider: 'forecaster', operation, target, failureClass: 'transient' } as const;
+  return new ProviderError({ ...about, message }, { cause: error });
+}
+
+/** A forecast is made every 5 minutes where there is need: a thread that has just become warm is kept till then. */
+const predictIdleMs = 6 * 60_000;
+
+/** Threads of their own for forecasts: a first fit takes seconds, and no forecast should wait for it. */
+export function threadPredictor(options: ThreadOptions = {}): Predictor {
+  const pool = threadsFor('predict', predictIdleMs, options);
+  return {
+    async predict(job, signal) {
+      try {
+        return (await pool.run(job, signal === undefined ? {} : { signal })) as Prediction;
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw failed('predict', 'a forecast', error);
+      }
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+/** A pool of worker threads that fit models, so that no event loop waits for one. Threads start on first use and end when idle. */
+export function threadForecaster(options: ThreadOptions = {}): Forecaster {
+  const pool = threadsFor('fit', 30_000, options);
   const models = allModels().map(({ name }) => name);
   return {
     models,
     async fit(job: FitJob, signal?: AbortSignal): Promise<FitOutcome> {
-      const about = { provider: 'forecaster', operation: 'fit', target: job.model };
       if (!models.includes(job.model)) {
         throw new ProviderError({
-          ...about,
-          failureClass: 'permanent',
+          ...{ provider: 'forecaster', operation: 'fit', target: job.model, failureClass: 'permanent' },
           message: `there is no such model; there are ${models.join(', ')}`,
         });
       }
@@ -43,8 +71,7 @@ export function threadForecaster({ threads = 1, waiting = 4_096 }: ThreadOptions
         return (await pool.run(job, signal === undefined ? {} : { signal })) as FitOutcome;
       } catch (error) {
         signal?.throwIfAborted();
-        const message = error instanceof Error ? error.message : String(error);
-        throw new ProviderError({ ...about, failureClass: 'transient', message }, { cause: error });
+        throw failed('fit', job.model, error);
       }
     },
     close: () => pool.destroy(),

@@ -25,6 +25,13 @@ export function createForecastStore(sql: Sql): ForecastStore {
         ? undefined
         : { hostedVmId, speaks: row.model, chosenAt: row.chosen_at, reason: row.reason, state: row.state };
     },
+    async stateText(hostedVmId) {
+      const [row] = await sql.query<{ chosenAt: number; text: string }>(
+        'select chosen_at as "chosenAt", state::text as text from forecast_choices where hosted_vm_id = $1',
+        [hostedVmId],
+      );
+      return row;
+    },
     async choice(hostedVmId) {
       return (await sql.query<Choice>(`${choiceColumns} where hosted_vm_id = $1`, [hostedVmId]))[0];
     },
@@ -49,6 +56,13 @@ export function createForecastStore(sql: Sql): ForecastStore {
       if (saves.count % tidyEvery !== 0) return;
       await sql.query('delete from forecasts where at < $1', [evaluation.at - keepForecastsMs]);
       await sql.query('delete from evaluations where at < $1', [evaluation.at - keepEvaluationsMs]);
+    },
+    async saveMany(forecasts, keepSince) {
+      for (const forecast of forecasts) await insertForecast(sql, forecast);
+      await sql.query('delete from forecasts where hosted_vm_id = any($1) and at < $2', [
+        forecasts.map(({ hostedVmId }) => hostedVmId),
+        keepSince,
+      ]);
     },
     async newest(hostedVmId) {
       const [row] = await sql.query<ForecastRow>(

@@ -12,6 +12,7 @@ import { bucketMs } from '../../../src/domain/demand.ts';
 import type { Evaluation } from '../../../src/domain/plan.ts';
 import { hourMs, minuteMs } from '../../../src/domain/time.ts';
 import { createEvaluator } from '../../../src/foresight/evaluator.ts';
+import { predict } from '../../../src/planning/forecast/speak.ts';
 import type { Evaluator } from '../../../src/ports/evaluator.ts';
 import { startTestPostgres } from '../../support/postgres.ts';
 import type { FreshDatabase, TestPostgres } from '../../support/postgres.ts';
@@ -58,7 +59,12 @@ class Site {
     this.#collector = collector;
     this.#clock = clock;
     this.#stores = stores;
-    this.#evaluator = createEvaluator({ ...stores, healthOf: () => Promise.resolve(undefined) });
+    this.#evaluator = createEvaluator({
+      ...stores,
+      predictor: { predict: (job) => Promise.resolve(predict(job)) },
+      isLarge: () => false,
+      healthOf: () => Promise.resolve(undefined),
+    });
   }
 
   static async open(stores: Stores, dir: string): Promise<Site> {

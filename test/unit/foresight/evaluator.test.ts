@@ -4,6 +4,7 @@ import type { UmbraEvent } from '../../../src/domain/event.ts';
 import type { Instance } from '../../../src/domain/instance.ts';
 import { dayMs, minuteMs } from '../../../src/domain/time.ts';
 import { createEvaluator } from '../../../src/foresight/evaluator.ts';
+import { predict } from '../../../src/planning/forecast/speak.ts';
 import { seasonalNaive } from '../../../src/planning/forecast/seasonal-naive.ts';
 import type { Belief } from '../../../src/ports/belief-store.ts';
 import type { ChosenModel, StoredForecast } from '../../../src/ports/forecast-store.ts';
@@ -49,14 +50,14 @@ async function evaluated(belief: Belief, health: HealthFactors = {}, events: Umb
       views: none,
     },
     forecasts: {
-      chosen: () => Promise.resolve(chosen),
+      stateText: () => Promise.resolve({ chosenAt: now, text: JSON.stringify(state) }),
       choice: () =>
         Promise.resolve({ hostedVmId: 'shop', model: chosen.state.model, chosenAt: now, reason: chosen.reason }),
-      choices: none,
-      choose: () => Promise.resolve(),
       save: (_id, _evaluation, forecast) => Promise.resolve(void saved.push(forecast)),
       newest: () => Promise.resolve(undefined),
     },
+    predictor: { predict: (job) => Promise.resolve(predict(job)) },
+    isLarge: () => false,
     beliefs: { belief: () => Promise.resolve(belief), calibration: () => Promise.resolve(undefined) },
     healthOf: () => Promise.resolve(health),
   });

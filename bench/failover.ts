@@ -6,7 +6,7 @@ import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Runtime } from '@temporalio/worker';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { clusterWorkflowId, hostedVmWorkflowId, taskQueues } from '../src/domain/cluster-messages.ts';
 import type { UmbraEvent } from '../src/domain/event.ts';
@@ -22,11 +22,12 @@ import { startEmbeddedNameServer } from '../src/providers/dns/embedded.ts';
 import type { NameServer } from '../src/ports/name-server.ts';
 import { rfc2136NameServer } from '../src/providers/dns/rfc2136.ts';
 import { socketProber } from '../src/providers/probes/prober.ts';
+import { bundling } from '../src/workers/bundle.ts';
 import { startMonitor } from '../src/workers/monitor.ts';
 import type { Running } from '../src/workers/running.ts';
 import { startWorker } from '../src/workers/worker.ts';
 import { FakeWorld } from '../test/support/fake-world.ts';
-import { bundleWithFakes, eventually } from '../test/support/stage.ts';
+import { eventually, workflowsWithFakes } from '../test/support/stage.ts';
 import { specOf } from '../test/support/spec-of.ts';
 import { obtainTemporalCli } from '../tools/temporal-server.mjs';
 
@@ -115,6 +116,8 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
     server: {
       executable: { type: 'existing-path', path },
       log: { format: 'pretty', level: 'error' },
+      // As the demonstration and docker-compose run it.
+      extraArgs: ['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
       searchAttributes: Object.entries(searchAttributeTypes).map(([name, type]) =>
         defineSearchAttributeKey(name, type),
       ),
@@ -154,7 +157,8 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
         return { ok: outcome === 'ok', latencyMs, detail };
       },
     };
-    running.push(await startWorker(deps, { connection, namespace, workflowBundle: await bundleWithFakes() }));
+    const workflowBundle = await bundleWorkflowCode(bundling(workflowsWithFakes));
+    running.push(await startWorker(deps, { connection, namespace, workflowBundle }));
     const { workflow } = env.client;
     await workflow.start('cluster', {
       workflowId: clusterWorkflowId('main'),
@@ -164,7 +168,7 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
     for (const spec of specs) {
       await workflow.start('hostedVm', {
         workflowId: hostedVmWorkflowId(spec.id),
-        taskQueue: taskQueues.workflows,
+        taskQueue: taskQueues.failover,
         args: [{ spec, revision: 1 }],
       });
     }

@@ -36,7 +36,8 @@ async function bundleWorkflows() {
   const workflowsPath = join(dist, 'workflows', 'index.js');
   if (!existsSync(workflowsPath)) throw new Error('there is no src/workflows/index.ts to bundle');
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+  const preloadModules = [join(dist, 'workflows', 'without-stacks.js')];
+  const { code } = await bundleWorkflowCode({ workflowsPath, preloadModules, logger: new DefaultLogger('WARN') });
   await writeFile(join(dist, 'workflow-bundle.cjs'), code);
 }
 

@@ -57,7 +57,7 @@ export function workflowCalls(client: Client): WorkflowCalls {
       const { spec, revision } = change;
       const start = new WithStartWorkflowOperation(workflowTypes.hostedVm, {
         workflowId: hostedVmWorkflowId(spec.id),
-        taskQueue: taskQueues.workflows,
+        taskQueue: taskQueues.failover,
         workflowIdConflictPolicy: 'USE_EXISTING',
         args: [{ spec, revision, ...(quorum === undefined ? {} : { quorum }) }],
         staticSummary: spec.names.join(' '),

@@ -112,7 +112,12 @@ export function healthShardWorkflowId(vantage: string, n: number): string {
 
 /** Failover work has its own queue, so that evaluation never stands in its way. */
 export const taskQueues = {
+  /** Clusters, guests, health shards and sweeps; the projection. */
   workflows: 'umbra',
+  /**
+   * Hosted VMs and their moves of traffic: an activity on its workflow's own queue is handed over with the answer to the
+   * workflow task (eagerly), which saves a hop; and no clone's workflow is in front of them.
+   */
   failover: 'umbra-failover',
   provisioning: 'umbra-provisioning',
   forecasting: 'umbra-forecasting',

@@ -1,12 +1,17 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { WorkflowBundleOption } from '@temporalio/worker';
+import type { BundleOptions, WorkflowBundleOption } from '@temporalio/worker';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
 /** The workflows' source in a checkout, their compiled form in `dist`. */
-export function workflowsPath(): string {
+function sourceOf(module: string): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`../workflows/index.${extension}`, import.meta.url));
+  return fileURLToPath(new URL(`../workflows/${module}.${extension}`, import.meta.url));
+}
+
+/** How production bundles workflows: `workflowsPath` where a test or a benchmark adds others. */
+export function bundling(workflowsPath = sourceOf('index')): BundleOptions {
+  return { workflowsPath, preloadModules: [sourceOf('without-stacks')], logger: new DefaultLogger('WARN') };
 }
 
 let bundled: Promise<WorkflowBundleOption> | undefined;
@@ -15,6 +20,6 @@ let bundled: Promise<WorkflowBundleOption> | undefined;
 export function bundleWorkflows(): Promise<WorkflowBundleOption> {
   const built = fileURLToPath(new URL('../workflow-bundle.cjs', import.meta.url));
   if (import.meta.url.endsWith('.js') && existsSync(built)) return Promise.resolve({ codePath: built });
-  bundled ??= bundleWorkflowCode({ workflowsPath: workflowsPath(), logger: new DefaultLogger('WARN') });
+  bundled ??= bundleWorkflowCode(bundling());
   return bundled;
 }

@@ -21,7 +21,7 @@ export type WorkerOptions = {
   readonly identity?: string;
   /** Activities of other subjects (cluster, sweep): run on the provisioning queue. */
   readonly more?: Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
-  /** Workflows kept in memory: 220-280 KiB each. 600 unless told. */
+  /** Workflows kept in memory on each of the two queues: 220-280 KiB each. 600 unless told. */
   readonly maxCachedWorkflows?: number;
 };
 
@@ -30,6 +30,9 @@ const stickyQueueScheduleToStartTimeout = '3 seconds';
 /** Long enough for a DNS update or a probe to end by itself. */
 const shutdownGraceTime = '2 seconds';
 const shutdownForceTime = '4 seconds';
+
+/** Each has a thread of its own for its workflows: while many hosted VMs move, the guests' workflows are not in front of them. */
+const queuesOfWorkflows: ReadonlySet<WorkerQueue> = new Set(['workflows', 'failover']);
 
 /** Activities at once, by queue. Clones are limited by the cluster's own queue, forecasts by the processor. */
 const slots: Readonly<Record<WorkerQueue, number>> = {
@@ -44,7 +47,7 @@ export async function startWorker(deps: ActivityDeps, options: WorkerOptions): P
   const { connection, namespace, queues = ['workflows', 'failover', 'provisioning', 'forecasting'] } = options;
   await ensureSearchAttributes(connection, namespace);
   const activities = createActivities(deps);
-  const workflowBundle = queues.includes('workflows')
+  const workflowBundle = queues.some((queue) => queuesOfWorkflows.has(queue))
     ? (options.workflowBundle ?? (await bundleWorkflows()))
     : undefined;
   const workers: Worker[] = [];
@@ -60,7 +63,7 @@ export async function startWorker(deps: ActivityDeps, options: WorkerOptions): P
         shutdownGraceTime,
         shutdownForceTime,
         ...(options.identity === undefined ? {} : { identity: `${options.identity}/${queue}` }),
-        ...(queue === 'workflows' && workflowBundle !== undefined
+        ...(queuesOfWorkflows.has(queue) && workflowBundle !== undefined
           ? {
               workflowBundle,
               maxCachedWorkflows: options.maxCachedWorkflows ?? 600,

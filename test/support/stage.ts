@@ -25,12 +25,14 @@ export function quietly(): void {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
 }
 
+/** The product's workflows and the fake cluster's. */
+export const workflowsWithFakes = fileURLToPath(new URL('workflows-with-fakes.ts', import.meta.url));
+
 let bundle: Promise<WorkflowBundle> | undefined;
 
-/** The product's workflows and the fake cluster's, bundled once per test file. */
+/** Bundled once per test file; with stack traces, unlike production's. */
 export function bundleWithFakes(): Promise<WorkflowBundle> {
-  const workflowsPath = fileURLToPath(new URL('workflows-with-fakes.ts', import.meta.url));
-  bundle ??= bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') });
+  bundle ??= bundleWorkflowCode({ workflowsPath: workflowsWithFakes, logger: new DefaultLogger('WARN') });
   return bundle;
 }
 
@@ -99,7 +101,7 @@ export class Stage {
       .catch(() => undefined);
     await workflow.start('hostedVm', {
       workflowId: hostedVmWorkflowId(this.spec.id),
-      taskQueue: taskQueues.workflows,
+      taskQueue: taskQueues.failover,
       args: [{ spec: this.spec, revision: 1, ...options }],
     });
   }

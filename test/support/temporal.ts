@@ -21,6 +21,9 @@ const searchAttributes = [
   { name: 'Paused', type: SearchAttributeType.BOOL, indexedValueType: 5 },
 ];
 
+/** As the demonstration and docker-compose run it. */
+const eagerly = ['--dynamic-config-value', 'system.enableActivityEagerExecution=true'];
+
 /** Starts a Temporal development server of its own, in memory. End it with `teardown()`. */
 export async function devServer(): Promise<TestWorkflowEnvironment> {
   const path = handed('temporalCli');
@@ -30,6 +33,7 @@ export async function devServer(): Promise<TestWorkflowEnvironment> {
         executable: { type: 'existing-path', path },
         searchAttributes: searchAttributes.map(({ name, type }) => defineSearchAttributeKey(name, type)),
         log: { format: 'pretty', level: 'error' },
+        extraArgs: [...eagerly],
       },
     }),
   );
@@ -46,6 +50,7 @@ export async function devServerWithState(port: number, dbFilename: string): Prom
         dbFilename,
         searchAttributes: searchAttributes.map(({ name, type }) => defineSearchAttributeKey(name, type)),
         log: { format: 'pretty', level: 'error' },
+        extraArgs: [...eagerly],
       },
     }),
   );

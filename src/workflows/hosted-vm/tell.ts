@@ -1,5 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { taskQueues } from '../../domain/cluster-messages.ts';
 import type { HostedVmState } from '../../domain/hosted-vm.ts';
 import { instanceOf, nameOf, primaryOf } from '../../domain/hosted-vm/instances.ts';
 import { wishesToTell } from '../../domain/hosted-vm/wishes.ts';
@@ -46,6 +47,7 @@ async function begun(story: Story, id: InstanceId, wish: InstanceWish): Promise<
   try {
     await startChild(shadowVm, {
       workflowId: shadowVmWorkflowId(id),
+      taskQueue: taskQueues.workflows,
       args: [inputFor(story.state, instance, wish)],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       staticSummary: `${nameOf(instance)} of ${story.state.spec.id}`,

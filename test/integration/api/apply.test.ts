@@ -28,20 +28,20 @@ let temporal: TestWorkflowEnvironment;
 let cable: Cable;
 let stores: Stores;
 let connection: Connection;
-let worker: Worker;
-let working: Promise<void>;
+let workers: Worker[];
+let working: Promise<unknown>;
 let api: RunningApi;
 
 beforeAll(async () => {
   [postgres, temporal] = await Promise.all([startTestPostgres(), devServer()]);
   cable = await layCable(temporal.address);
   stores = openStores((await postgres.fresh()).url);
-  worker = await Worker.create({
-    connection: temporal.nativeConnection,
-    taskQueue: taskQueues.workflows,
-    workflowBundle: workflowBundle(),
-  });
-  working = worker.run();
+  workers = await Promise.all(
+    [taskQueues.workflows, taskQueues.failover].map((taskQueue) =>
+      Worker.create({ connection: temporal.nativeConnection, taskQueue, workflowBundle: workflowBundle() }),
+    ),
+  );
+  working = Promise.all(workers.map((worker) => worker.run()));
   connection = Connection.lazy({ address: cable.address });
   api = await startApi({
     host: '127.0.0.1',
@@ -56,7 +56,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await api.close();
-  worker.shutdown();
+  for (const worker of workers) worker.shutdown();
   await working;
   await connection.close();
   await stores.sql.close();

@@ -1,6 +1,8 @@
+import type { FoundAgain, FoundGuest } from '../domain/hosted-vm/finding-again.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Refusal } from '../domain/reason.ts';
 import { refuse } from '../domain/reason.ts';
+import type { EpochMs } from '../domain/time.ts';
 import type { GuestView, Hypervisor } from '../ports/hypervisor.ts';
 import type { DnsObservation, NameServer } from '../ports/name-server.ts';
 import { cancellation } from './attempt.ts';
@@ -24,9 +26,16 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
       return guest.kind === 'refused' ? guest : adoptedAs(guest, null);
     },
 
-    /** Marks the primary as ours and claims its names in DNS. Safe to repeat; refuses what belongs to somebody else. */
-    async ensureAdopted(spec: HostedVmSpec): Promise<Adopted | Refusal> {
+    /**
+     * Marks the primary as ours and claims its names in DNS. Safe to repeat; refuses what belongs to somebody else.
+     * Where the names are ours already and we have made guests for them, it says what is there and writes nothing:
+     * then Temporal's state was lost.
+     */
+    async ensureAdopted(spec: HostedVmSpec): Promise<Adopted | FoundAgain | Refusal> {
       const hypervisor = await deps.hypervisorOf(spec.primary.cluster);
+      const nameServer = await deps.nameServerOf(spec.zone);
+      const again = await foundAgain(hypervisor, nameServer, spec);
+      if (again !== undefined) return again;
       const guest = await findPrimary(hypervisor, spec);
       if (guest.kind === 'refused') return guest;
       const { marker } = guest.view;
@@ -38,7 +47,6 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
         const what = lacking.map(({ privilege, path }) => `${privilege} on ${path}`).join(', ');
         return refuse('rights-missing', `the Proxmox token lacks ${what}; grant with: ${lacking[0]!.mend}`);
       }
-      const nameServer = await deps.nameServerOf(spec.zone);
       const claim = await claimNames(nameServer, spec, guest.address);
       if (typeof claim !== 'number') return claim;
       const mark = { hostedVmId: spec.id, n: 0, role: 'primary', operation: `adopt/${spec.id}` } as const;
@@ -50,6 +58,57 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
 }
 
 type Found = { readonly kind: 'found'; readonly view: GuestView; readonly address: string };
+
+/** Undefined for a hosted VM that is new to us, and for one that only its primary has ever served. */
+async function foundAgain(
+  hypervisor: Hypervisor,
+  nameServer: NameServer,
+  spec: HostedVmSpec,
+): Promise<FoundAgain | Refusal | undefined> {
+  const held = ours(await nameServer.observe(spec.zone, spec.names, cancellation()), spec.id);
+  if (held === undefined) return undefined;
+  const { vmid: original } = spec.primary;
+  const { quorate, guests: listed } = await hypervisor.observeCluster(cancellation());
+  const guests = listed.flatMap((view): FoundGuest[] => {
+    const { marker, template, ref } = view;
+    if (template) return [];
+    if (ref.vmid === original) {
+      const role = marker?.hostedVmId === spec.id ? marker.role : 'primary';
+      return [foundGuest({ ...view, addresses: addressesOf(view, spec) }, 0, role, marker?.retiredAt)];
+    }
+    // A former original, where the inventory names another one by now, is nobody's.
+    if (marker?.hostedVmId !== spec.id || marker.n === 0) return [];
+    return [foundGuest(view, marker.n, marker.role, marker.retiredAt)];
+  });
+  const answers = [...held.a].sort();
+  const onlyPrimary = guests.every(({ n }) => n === 0);
+  if (onlyPrimary && guests.some(({ address }) => address !== undefined && answers.includes(address))) return undefined;
+  if (!quorate) {
+    const text = `${spec.primary.cluster} has no quorum: which guest serves ${spec.id} cannot be seen`;
+    return refuse('no-quorum', text);
+  }
+  return { kind: 'found-again', generation: held.generation, answers, guests };
+}
+
+function addressesOf({ addresses }: GuestView, { primary }: HostedVmSpec): readonly string[] {
+  return primary.address === undefined ? addresses : [primary.address];
+}
+
+function foundGuest(
+  { ref, node, nodeOnline, power, addresses, cores, memoryMiB }: GuestView,
+  n: number,
+  role: FoundGuest['role'],
+  retiredAt: EpochMs | undefined,
+): FoundGuest {
+  const address = addresses.find((one) => !one.includes(':'));
+  const address6 = addresses.find((one) => one.includes(':'));
+  return {
+    ...{ n, role, vmid: ref.vmid, node, nodeOnline, power, cores, memoryMiB },
+    ...(retiredAt === undefined ? {} : { retiredAt }),
+    ...(address === undefined ? {} : { address }),
+    ...(address6 === undefined ? {} : { address6 }),
+  };
+}
 
 async function findPrimary(hypervisor: Hypervisor, spec: HostedVmSpec): Promise<Found | Refusal> {
   const { cluster, vmid } = spec.primary;

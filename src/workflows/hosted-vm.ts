@@ -5,6 +5,7 @@ import { withCommand } from '../domain/hosted-vm/commanding.ts';
 import { beginMove, withDecision, withDetection, withRecovery } from '../domain/hosted-vm/deciding.ts';
 import type { ServingTrouble } from '../domain/hosted-vm/evidence.ts';
 import { isExplained, servingTrouble, withReports } from '../domain/hosted-vm/evidence.ts';
+import { withFoundAgain } from '../domain/hosted-vm/finding-again.ts';
 import { candidates, instanceOf, nameOf } from '../domain/hosted-vm/instances.ts';
 import { withShadowLost } from '../domain/hosted-vm/losing.ts';
 import type { HostedVmInput } from '../domain/hosted-vm/messages.ts';
@@ -119,12 +120,10 @@ async function adopt(story: Story): Promise<void> {
   try {
     const adopted = await (observing ? brief.observePrimary(spec) : brief.ensureAdopted(spec));
     const now = Date.now();
-    become(
-      story,
-      adopted.kind === 'refused'
-        ? withAdoptionHeld(story.state, adopted.reason, now)
-        : withAdopted(story.state, adopted, now),
-    );
+    const outcome = adopted.kind === 'found-again' ? withFoundAgain(story.state, adopted, now) : adopted;
+    if (outcome.kind === 'refused') become(story, withAdoptionHeld(story.state, outcome.reason, now));
+    else if (outcome.kind === 'taken-up') become(story, outcome.state);
+    else become(story, withAdopted(story.state, outcome, now));
   } catch (error) {
     become(story, withAdoptionHeld(story.state, reasonOf(error, `adopting VM ${spec.primary.vmid}`), Date.now()));
   }

@@ -27,12 +27,14 @@ beforeEach(async () => {
 });
 afterEach(() => lab.close());
 
-const adopt = (of = spec) => {
+type Adoption = ReturnType<typeof createAdoptionActivities>;
+
+const adopt = (of = spec): ReturnType<Adoption['ensureAdopted']> => {
   const { ensureAdopted } = createAdoptionActivities({
     hypervisorOf: () => Promise.resolve(lab.hypervisor),
     nameServerOf: () => Promise.resolve(dns),
   });
-  return new MockActivityEnvironment().run(ensureAdopted, of) as ReturnType<typeof ensureAdopted>;
+  return new MockActivityEnvironment().run(ensureAdopted, of);
 };
 const answers = (address: string): void => {
   dns.names.set(spec.names[0]!, { a: [address], aaaa: [], owner: 'shop', generation: 5 });

@@ -96,11 +96,11 @@ describe('a hosted VM whose workflow is lost with Temporal', () => {
     expect(dns.answers).toEqual([]);
   });
 
-  test('is left alone, with the command to type, when DNS names a guest that does not carry its marker', async () => {
+  test('is left alone, with the command to type, when DNS names a guest that another hosted VM made', async () => {
     stage = new Stage(env, specOf('shop'));
     const { hypervisor, dns } = stage.world;
-    const { marker: _none, ...stranger } = standing(1, 'shadow');
-    hypervisor.add(stranger);
+    const stranger = standing(1, 'shadow');
+    hypervisor.add({ ...stranger, marker: { ...stranger.marker!, hostedVmId: 'blog' } });
     dns.names.set('shop.example.test', { a: ['10.0.1.1'], aaaa: [], owner: 'shop', generation: 7 });
     await stage.work();
     await beginBesideWhatIsThere();

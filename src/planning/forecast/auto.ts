@@ -42,12 +42,12 @@ const ensembleSharpness = 6;
  */
 const experience: Readonly<Record<string, number>> = {
   umbra: 0.6,
-  ensemble: 0.62,
+  ensemble: 0.7,
   'seasonal-naive-week': 0.92,
   'seasonal-naive-day': 1,
   naive: 1.1,
 };
-const experienceDays = 4;
+const experienceDays = 8;
 /** A candidate speaks, alone or in the ensemble, once it has been judged on so many days: one that never was may be far off. */
 const leastJudgedDays = 1.5;
 /** The first fit lets the candidates forecast this much of the past day by day, refitted daily, so that there is something to judge by. */
@@ -94,7 +94,7 @@ export function autoModel(candidates: readonly ForecastModel[]): ForecastModel {
       const perDay = stepsPerDay(history.stepMs);
       const count = history.qps.length;
       const carried = previous?.model === 'auto' && previous.version === 2 ? (previous.body as Body) : undefined;
-      let old = carried?.states ?? [];
+      let old = (carried?.states ?? []).filter((state) => byName.get(state.model)?.understands?.(state) ?? true);
       let from = carried === undefined ? 0 : Math.round((previous!.fittedAt - history.start) / history.stepMs);
       let losses = carried?.losses ?? [];
       let evidenceDays = carried?.evidenceDays ?? 0;
@@ -126,6 +126,10 @@ export function autoModel(candidates: readonly ForecastModel[]): ForecastModel {
         body: { states, losses, evidenceDays, selection, unfit } satisfies Body,
       };
     },
+
+    understands: ({ version, body }) =>
+      version === 2 &&
+      (body as Body).states.every((state) => byName.get(state.model)?.understands?.(state) ?? byName.has(state.model)),
 
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
       const { states, losses, evidenceDays, selection } = state.body as Body;

@@ -33,6 +33,8 @@ export interface ForecastModel {
   historySteps(stepMs: number): { readonly least: number; readonly useful: number };
   /** @returns the state, or why this history is not enough */
   fit(history: DemandSeries, previous?: ModelState): ModelState | Unfit;
+  /** Whether it can read a stored state; one of an earlier version's shape is fitted anew. Absent: it reads all its own. */
+  understands?(state: ModelState): boolean;
   /** @param recent the newest buckets up to the origin; as many as `historySteps(...).useful` at most are read */
   predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast;
 }

@@ -37,7 +37,8 @@ function forecastWith(input: ForecastInput): SpokenForecast {
   const { recent, state, models = [], horizonMs = 6 * hourMs } = input;
   const horizonSteps = Math.max(1, Math.round(horizonMs / recent.stepMs));
   const model = models.find(({ name }) => name === state?.model);
-  if (state !== undefined && model !== undefined && knownSteps(recent.qps) > 0) {
+  const readable = state !== undefined && (model?.understands?.(state) ?? true);
+  if (readable && model !== undefined && knownSteps(recent.qps) > 0) {
     const reason: Reason = { code: 'model-chosen', text: `${model.name} was chosen by backtest on this demand` };
     return { forecast: model.predict(state, recent, horizonSteps), reason };
   }

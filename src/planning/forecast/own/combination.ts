@@ -1,9 +1,20 @@
 import { quantileLevels } from '../model.ts';
 import { weightedQuantiles } from '../quantiles.ts';
+import { pinball } from '../score.ts';
 import { fittedMembers, memberNames } from './members.ts';
 import type { PoolNode } from './pool.ts';
 import { fitRidge } from './ridge.ts';
 import type { Linear } from './ridge.ts';
+
+/** One way to p90, p95 and p99: around the combination, or around a tree that learned the 0.9 quantile. */
+type UpperWay = {
+  /** Column of the tree among what `forecastMembers` writes; -1 is the combination. */
+  readonly column: number;
+  /** Quantiles of (z - centre) / s at the upper levels. */
+  readonly offsets: readonly number[];
+  /** Share in each upper level; over all ways they add up to 1. */
+  readonly shares: readonly number[];
+};
 
 /** How one node's six forecasts become a distribution. Plain JSON. */
 export type Combination = {
@@ -15,9 +26,16 @@ export type Combination = {
   readonly ceiling: number;
   /** Quantiles of e / s at `quantileLevels`. */
   readonly quantiles: readonly number[];
+  readonly upper: readonly UpperWay[];
   /** Weighted mean |z - f| over the pool: the unit of the correction's features. */
   readonly reference: number;
 };
+
+/** Levels above the median, and where they begin in `quantileLevels`. */
+const upperFrom = 2;
+const upperLevels = quantileLevels.slice(upperFrom);
+/** Members, and ways to an upper quantile, weigh by (least loss / loss) to this power: near to choosing the best. */
+const sharpness = 16;
 
 /** Pseudo-observations that pull a slot's mean log error to the overall mean. */
 const profilePrior = 6;
@@ -91,7 +109,7 @@ export function fitCombination(pool: PoolNode, perDay: number, first: number, ne
     return sum;
   });
   const least = Math.min(...losses);
-  const raw = losses.map((loss) => (loss > 0 ? (least / loss) ** 16 : 1));
+  const raw = losses.map((loss) => (loss > 0 ? (least / loss) ** sharpness : 1));
   const rawSum = raw.reduce((sum, weight) => sum + weight, 0);
   const weights = raw.map((weight) => weight / rawSum);
 
@@ -136,22 +154,23 @@ export function fitCombination(pool: PoolNode, perDay: number, first: number, ne
     0,
   );
 
+  const sizesHere = new Float64Array(count);
   const ratios = new Float64Array(count);
   for (let row = 0; row < count; row += 1) {
     const predicted =
       scale.intercept + scale.coefficients.reduce((sum, c, column) => sum + c * values[row * scaleWidth + column]!, 0);
-    ratios[row] = errors[row]! / Math.min(ceiling, Math.max(floor, Math.exp(predicted)));
+    sizesHere[row] = Math.min(ceiling, Math.max(floor, Math.exp(predicted)));
+    ratios[row] = errors[row]! / sizesHere[row]!;
   }
-  const order = Uint32Array.from({ length: count }, (_, index) => index).sort(
-    (left, right) => ratios[left]! - ratios[right]!,
-  );
   const days = count > 1 ? (pool.at[count - 1]! - pool.at[0]!) / perDay : 0;
   const levels = quantileLevels.map((level) =>
     level === 0.99 ? Math.min(0.9985, 0.99 + 1 / count) : levelAfter(level, days),
   );
-  const quantiles = weightedQuantiles(ratios, ages, order, levels).map((value, index) =>
+  const quantiles = weightedQuantiles(ratios, ages, ascending(ratios), levels).map((value, index) =>
     quantileLevels[index] === 0.5 ? value / 2 : value,
   );
+  const centres = errors.map((error, row) => pool.actual[row]! - error);
+  const upper = fitUpper(pool, [centres, ...pool.members.slice(memberNames.length)], sizesHere, ages, levels);
   return {
     weights,
     scale,
@@ -159,8 +178,44 @@ export function fitCombination(pool: PoolNode, perDay: number, first: number, ne
     floor,
     ceiling,
     quantiles,
+    upper,
     reference: Math.max(weighted / Math.max(total, 1e-9), 1e-9),
   };
+}
+
+function ascending(values: Float64Array): Uint32Array {
+  return Uint32Array.from(values, (_, index) => index).sort((left, right) => values[left]! - values[right]!);
+}
+
+/** Each way's offsets from its own honest errors in units of the error scale, and its share by what it would have lost in the pool. */
+function fitUpper(
+  pool: PoolNode,
+  centres: readonly ArrayLike<number>[],
+  sizes: Float64Array,
+  ages: Float64Array,
+  levels: readonly number[],
+): UpperWay[] {
+  const ways = centres.map((centre, way) => {
+    const ratios = sizes.map((size, row) => (pool.actual[row]! - centre[row]!) / size);
+    const offsets = weightedQuantiles(ratios, ages, ascending(ratios), levels.slice(upperFrom));
+    const losses = upperLevels.map((level, index) => {
+      let sum = 0;
+      for (let row = 0; row < sizes.length; row += 1) {
+        sum += ages[row]! * sizes[row]! * pinball(ratios[row]!, offsets[index]!, level);
+      }
+      return sum;
+    });
+    return { column: way === 0 ? -1 : memberNames.length + way - 1, offsets, losses };
+  });
+  const raw = upperLevels.map((_, index) => {
+    const least = Math.min(...ways.map(({ losses }) => losses[index]!));
+    return ways.map(({ losses }) => (least > 0 ? (least / losses[index]!) ** sharpness : losses[index] === 0 ? 1 : 0));
+  });
+  return ways.map(({ column, offsets }, way) => ({
+    column,
+    offsets,
+    shares: raw.map((shares) => shares[way]! / shares.reduce((sum, share) => sum + share, 0)),
+  }));
 }
 
 /** The distribution on the root scale. @param slotOfDay step of the day of the target in local time */
@@ -180,11 +235,16 @@ export function distribute(
   let log = combination.scale.intercept;
   combination.scale.coefficients.forEach((coefficient, column) => (log += coefficient * columns[column]!));
   const scale = Math.min(combination.ceiling, Math.max(combination.floor, Math.exp(log)));
-  return {
-    forecast,
-    scale,
-    quantiles: combination.quantiles.map(
-      (quantile) => forecast + Math.min(farthest, Math.max(-farthest, scale * quantile)),
-    ),
-  };
+  const quantiles = combination.quantiles.map(
+    (quantile) => forecast + Math.min(farthest, Math.max(-farthest, scale * quantile)),
+  );
+  upperLevels.forEach((_, index) => {
+    let mixed = 0;
+    for (const { column, offsets, shares } of combination.upper) {
+      const said = (column < 0 ? forecast : members[column]!) + scale * offsets[index]!;
+      mixed += shares[index]! * Math.min(forecast + farthest, said);
+    }
+    quantiles[upperFrom + index] = mixed;
+  });
+  return { forecast, scale, quantiles };
 }

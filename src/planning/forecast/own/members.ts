@@ -28,6 +28,19 @@ export const correctedMembers = 8;
 /** How many of them speak of how uncertain the step is: the plain ones would only add their own noise. */
 export const fittedMembers = 6;
 
+/**
+ * Trees that learn the 0.9 quantile itself, asked beside the members: on the residuals of A, and hourly also on z[tau] - d1. At 5
+ * minutes the second adds nothing that its cost is worth.
+ */
+export function upperCount(perDay: number): number {
+  return perDay >= 96 ? 1 : 2;
+}
+
+/** Columns that `forecastMembers` writes: the members, then the trees for 0.9. */
+export function columnCount(perDay: number): number {
+  return memberNames.length + upperCount(perDay);
+}
+
 /** Forecasts are capped on the member's own scale, `high` above and `low` below. */
 type Cap = { readonly low: number; readonly high: number };
 
@@ -43,6 +56,8 @@ export type Members = {
   readonly ridgeFast: readonly Linear[];
   readonly boostedResidual: Boosted;
   readonly boostedAlone: Boosted;
+  /** For 0.9: on A's residuals; hourly also alone. */
+  readonly upper: readonly Boosted[];
   readonly capRoot: Cap;
   readonly capLog: Cap;
   readonly capPlain: Cap;
@@ -117,6 +132,8 @@ function capOf(z: Float64Array): Cap {
   return { low: Math.max(0, low - (high - low) / 2), high: high + (high - low) / 2 };
 }
 
+const upperBoost = { level: 0.9, trees: 100, leaves: 12, rate: 0.07 };
+
 /** Fits all six members on a window (the last 28 days at 5 minutes, 84 hourly). */
 export function fitMembers(window: Window, nodes: readonly number[], perDay: number, seed: number): Members {
   const shape = lagShape(perDay, window.y.length);
@@ -129,6 +146,7 @@ export function fitMembers(window: Window, nodes: readonly number[], perDay: num
   const ridgeFast: Linear[] = [];
   const residual = new Collector();
   const alone = new Collector();
+  const upperAlone = new Collector();
   for (const h of nodes) {
     const origins = originsFor(window, shape, h, 2_000);
     const few = originsFor(window, shape, h, 1_300);
@@ -142,6 +160,13 @@ export function fitMembers(window: Window, nodes: readonly number[], perDay: num
     for (const { t, index } of thin(places, 1_200)) {
       const start = index * rows.width;
       const forecast = linearAt(linear, rows.values, start);
+      if (upperCount(perDay) > 1) {
+        upperAlone.add(
+          aloneFeatures(rows.values, start, shape, window.first + t + h, h),
+          rows.targets[index]! - rows.values[start + yesterdayColumn]!,
+          Math.sqrt(rows.weights[index]!),
+        );
+      }
       residual.add(
         residualFeatures(rows.values, start, shape, window.first + t + h, h, forecast),
         rows.targets[index]! - forecast,
@@ -182,6 +207,11 @@ export function fitMembers(window: Window, nodes: readonly number[], perDay: num
       seed: seed + 1,
       startAtQuantile: true,
     }),
+    upper: [residual, upperAlone]
+      .slice(0, upperCount(perDay))
+      .map((collector, index) =>
+        fitBoosted(collector.table(), { ...boost, ...upperBoost, seed: seed + 2 + index, startAtQuantile: true }),
+      ),
     capRoot: capOf(scales.root.z),
     capLog: capOf(scales.log.z),
     capPlain: capOf(scales.plain.z),
@@ -257,7 +287,7 @@ function linearBetween(models: readonly Linear[], { left, right, share }: Betwee
 /**
  * The six forecasts of step `t + h` at origin `t`, on the root scale, in the order of `memberNames`. Between nodes the
  * neighbours' models are asked about the step itself, and their answers interpolated: so the daily pattern keeps its curve.
- * `row` is left holding the columns on the root scale.
+ * After them come the trees for 0.9 (`upperCount`). `row` is left holding the columns on the root scale.
  */
 export function forecastMembers(
   members: Members,
@@ -280,8 +310,10 @@ export function forecastMembers(
   writeRow(scales.root, shape, t, h, row, 0);
   const linear = linearBetween(members.ridgeRoot, place, row);
   const stepOfWeek = scales.root.first + t + h;
-  const corrected = linear + boostedAt(members.boostedResidual, residualFeatures(row, 0, shape, stepOfWeek, h, linear));
-  const alone = row[yesterdayColumn]! + boostedAt(members.boostedAlone, aloneFeatures(row, 0, shape, stepOfWeek, h));
+  const forResidual = residualFeatures(row, 0, shape, stepOfWeek, h, linear);
+  const forAlone = aloneFeatures(row, 0, shape, stepOfWeek, h);
+  const corrected = linear + boostedAt(members.boostedResidual, forResidual);
+  const alone = row[yesterdayColumn]! + boostedAt(members.boostedAlone, forAlone);
   out[0] = clip(linear, members.capRoot, nowRoot);
   out[1] = clip(corrected, members.capRoot, nowRoot);
   out[2] = Math.sqrt(Math.max(0, s0 * (Math.exp(log) - 1)));
@@ -291,6 +323,9 @@ export function forecastMembers(
   out[6] = medianOfDays(scales.root, shape, t, h);
   out[7] = row[yesterdayColumn]!;
   out[8] = nowRoot;
+  const [onResidual, onYesterday] = members.upper;
+  out[9] = linear + boostedAt(onResidual!, forResidual);
+  if (onYesterday !== undefined) out[10] = row[yesterdayColumn]! + boostedAt(onYesterday, forAlone);
 }
 
 /** Median over the last seven days (as far as known) of the smoothed value at the target's time of day. */

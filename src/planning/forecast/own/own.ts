@@ -9,8 +9,10 @@ import type { Combination } from './combination.ts';
 import { corrected } from './correction.ts';
 import type { CorrectionInput } from './correction.ts';
 import { shippedCorrection } from './correction-trees.ts';
+import { lastDayOf } from './last-day.ts';
 import { firstOrigin, lagShape, rowWidth } from './lags.ts';
-import { between, fitMembers, forecastMembers, makeScales, memberNames, originMeans } from './members.ts';
+import type { LagShape } from './lags.ts';
+import { between, columnCount, fitMembers, forecastMembers, makeScales, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
 import { packPool, unpackPool } from './packing.ts';
 import type { PackedPoolNode } from './packing.ts';
@@ -43,6 +45,14 @@ type Body = {
 /** Days of history that members are fitted on, days of honest errors kept, and days replayed at the start. */
 function spansInDays(stepMs: number): { window: number; pool: number; replay: number } {
   return stepMs >= hourMs ? { window: 84, pool: 28, replay: 21 } : { window: 28, pool: 21, replay: 14 };
+}
+
+/** Fitted by a version with another shape of state: it is not read but fitted anew. */
+const stateVersion = 4;
+
+/** What a forecast reads of the past: the lags of the oldest origin of the last day, whose forecasts are looked at again. */
+function pastSteps(shape: LagShape): number {
+  return firstOrigin(shape) + 2 * shape.perDay + 24;
 }
 
 /** Steps ahead that have a model each; the steps between are interpolated. */
@@ -87,7 +97,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
         return fitMembers(window, nodes, perDay, Math.floor((history.start + end * stepMs) / stepMs) % 1_000_003);
       };
       const count = history.qps.length;
-      let pool: PoolNode[] = nodes.map(() => emptyPoolNode());
+      let pool: PoolNode[] = nodes.map(() => emptyPoolNode(perDay));
       const carried = carriedFrom(previous, history, nodes);
       if (carried !== undefined) {
         pool = carried.body.pool.map(unpackPool);
@@ -109,7 +119,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
       const offset = Math.floor(utcOffsetMs / stepMs) + 7 * perDay;
       const combinations = pool.map((node) => fitCombination(node, perDay, offset, newestAt));
       const members = fitAt(count);
-      const kept = newest(history, firstOrigin(members.shape) + 12 + 2 * perDay);
+      const kept = newest(history, pastSteps(members.shape));
       const body: Body = {
         stepMs,
         members,
@@ -120,16 +130,21 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
           qps: kept.qps.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(7)) : null)),
         },
       };
-      return { model: 'umbra', version: 3, fittedAt: endOf(history), body };
+      return { model: 'umbra', version: stateVersion, fittedAt: endOf(history), body };
     },
+
+    understands: ({ version }) => version === stateVersion,
 
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
       const body = state.body as Body;
-      const series = joined(body.kept, recent, firstOrigin(body.members.shape) + 12);
+      const series = joined(body.kept, recent, pastSteps(body.members.shape));
       return predictFrom(body, series, horizonSteps, options);
     },
   };
 }
+
+/** On the root scale: demand half as large again as the largest. */
+const mostAbove = Math.sqrt(1.5);
 
 /** One step as the correction sees it, with the quantiles before it. */
 export type ExplainedStep = CorrectionInput;
@@ -142,7 +157,7 @@ export function explainSteps(
   utcOffsetMs = 0,
 ): ExplainedStep[] {
   const body = state.body as Body;
-  const series = joined(body.kept, recent, firstOrigin(body.members.shape) + 12);
+  const series = joined(body.kept, recent, pastSteps(body.members.shape));
   return [...stepInputs(body, series, steps, utcOffsetMs)];
 }
 
@@ -158,24 +173,36 @@ function* stepInputs(
   const window = prepareWindow(series.qps, series.start, stepMs, perDay, utcOffsetMs);
   const scales = makeScales(window, shape, members.s0);
   const t = series.qps.length - 1;
-  const volatility = volatilities(scales, perDay, t - 12 * perDay, t)[t]!;
+  const recentVolatility = volatilities(scales, perDay, t - 12 * perDay, t);
+  const volatility = recentVolatility[t]!;
   const facts = { volatility, ...originMeans(scales, shape, t) };
+  const { bias, width } = lastDayOf(members, combinations, window, scales, recentVolatility);
+  // Nothing is expected far above the largest demand known, unless the members themselves expect it.
+  const largest = scales.root.z.reduce((most, value) => Math.max(most, value), 0);
   for (const h of steps) {
     const { left, right, share } = between(members.nodes, h);
-    const out = new Float64Array(memberNames.length);
+    const out = new Float64Array(columnCount(perDay));
     const row = new Float64Array(rowWidth(shape));
     forecastMembers(members, scales, t, h, out, row);
     const slotOfDay = (window.first + t + h) % perDay;
     const high = distribute(combinations[right]!, out, facts, slotOfDay, perDay);
     const low = share < 1 ? distribute(combinations[left]!, out, facts, slotOfDay, perDay) : high;
     const mixed = (one: number, other: number): number => one + (other - one) * share;
+    const forecast = mixed(low.forecast, high.forecast);
+    const scale = mixed(low.scale, high.scale);
+    const most = mostAbove * Math.max(largest, forecast);
+    const quantiles = high.quantiles.map((value, level) => {
+      const quantile = mixed(low.quantiles[level]!, value);
+      const above = quantileLevels[level]! > 0.5 ? Math.max(0, quantile - forecast) : 0;
+      return Math.min(most, quantile + (width - 1) * above + bias * scale);
+    });
     yield {
       row,
       shape,
       members: out,
-      forecast: mixed(low.forecast, high.forecast),
-      scale: mixed(low.scale, high.scale),
-      quantiles: high.quantiles.map((value, level) => mixed(low.quantiles[level]!, value)),
+      forecast,
+      scale,
+      quantiles,
       reference: mixed(combinations[left]!.reference, combinations[right]!.reference),
       volatility,
       h,
@@ -234,7 +261,7 @@ function collectErrors(
   const shift = to - part.qps.length;
   const volatility = volatilities(scales, perDay, 0, part.qps.length - 1);
   const least = firstOrigin(members.shape);
-  const out = new Float64Array(memberNames.length);
+  const out = new Float64Array(columnCount(perDay));
   const epochSteps = Math.floor(part.start / part.stepMs);
   const stride = poolStride(perDay);
   for (let target = fittedTo - shift; target < part.qps.length; target += 1) {
@@ -261,7 +288,7 @@ function carriedFrom(
   history: DemandSeries,
   nodes: readonly number[],
 ): { body: Body; at: number } | undefined {
-  if (previous?.model !== 'umbra' || previous.version !== 3) return undefined;
+  if (previous?.model !== 'umbra' || previous.version !== stateVersion) return undefined;
   const body = previous.body as Body;
   const at = Math.round((previous.fittedAt - history.start) / history.stepMs);
   const perDay = stepsPerDay(history.stepMs);

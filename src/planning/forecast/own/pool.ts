@@ -1,4 +1,4 @@
-import { memberNames } from './members.ts';
+import { columnCount } from './members.ts';
 
 /**
  * Honest errors of one node: what the members said of targets that they had not seen when they were fitted.
@@ -9,7 +9,7 @@ export type PoolNode = {
   readonly at: number[];
   /** Root of demand as it came. */
   readonly actual: number[];
-  /** The members' forecasts, root scale. */
+  /** The members' forecasts, then those of the trees for 0.9, root scale. */
   readonly members: number[][];
   /** Log of recent volatility, short mean and day mean at the origin. */
   readonly volatility: number[];
@@ -17,8 +17,9 @@ export type PoolNode = {
   readonly day: number[];
 };
 
-export function emptyPoolNode(): PoolNode {
-  return { at: [], actual: [], members: memberNames.map(() => []), volatility: [], short: [], day: [] };
+export function emptyPoolNode(perDay: number): PoolNode {
+  const members = Array.from({ length: columnCount(perDay) }, () => []);
+  return { at: [], actual: [], members, volatility: [], short: [], day: [] };
 }
 
 /** Drops what is older than `oldest` (steps since the epoch). */

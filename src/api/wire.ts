@@ -129,6 +129,12 @@ export const heartbeatBody = z
         qps: z.number().min(0).max(1e9).optional(),
         cpu: z.number().min(0).max(1024).optional().describe('share of all its CPUs, 0 to 1'),
         memory: z.number().min(0).max(1).optional(),
+        diskMs: z
+          .number()
+          .min(0)
+          .max(1e6)
+          .optional()
+          .describe('milliseconds an operation of its disks took since the beat before'),
       })
       .optional(),
     finding: z.enum(['healthy', 'failed', 'overloaded']).optional(),

@@ -47,6 +47,7 @@ function whyOf(state: HostedVmState): string[] {
       .join('; ');
     const points = risk.score > 0 && risk.score < 0.01 ? 'below 1' : String(Math.round(risk.score * 100));
     why.push(`risk ${points} of 100${parts === '' ? '' : `: ${parts}`}`);
+    if (risk.healthWeights !== undefined) why.push(risk.healthWeights);
     if (evaluation.modelReason !== undefined) why.push(`forecast by ${evaluation.modelReason}`);
     if (evaluation.capacityReason !== undefined) why.push(`capacity: ${evaluation.capacityReason}`);
     why.push(...plan.reasons.map(({ text }) => `standby plan: ${text}`));

@@ -11,6 +11,8 @@ export type Risk = {
   readonly parts: readonly { readonly code: string; readonly points: number; readonly text: string }[];
   /** False until calibration has been measured on enough outcomes. */
   readonly calibrated: boolean;
+  /** Whose estimates the weights of health findings are, in words; absent when nothing was found. */
+  readonly healthWeights?: string;
 };
 
 export type RiskBand = 'low' | 'raised' | 'high';

@@ -7,12 +7,13 @@ import type { Reason } from '../domain/reason.ts';
 import { evaluate } from '../planning/evaluate.ts';
 import type { EvaluationInput } from '../planning/evaluate.ts';
 import type { FailureHistory, FailurePrior } from '../planning/risk/failure.ts';
-import { fleetPrior, startingPrior } from '../planning/risk/failure.ts';
+import { failureRate, fleetPrior, startingPrior } from '../planning/risk/failure.ts';
 import { nodeFailuresLastMonth } from '../planning/risk/node-failures.ts';
+import { healthCovariates } from '../planning/risk/health-factors.ts';
 import type { HealthFactors } from '../planning/risk/health-factors.ts';
 import { defaultPace } from '../planning/spawn-guard.ts';
 import type { ShadowView } from '../planning/standby.ts';
-import type { Belief, BeliefStore, Calibration } from '../ports/belief-store.ts';
+import type { Belief, BeliefStore, Calibration, HealthWeights } from '../ports/belief-store.ts';
 import type { EvaluationRequest, Evaluator } from '../ports/evaluator.ts';
 import type { Choice, ForecastStore } from '../ports/forecast-store.ts';
 import type { Registry } from '../ports/registry.ts';
@@ -31,7 +32,7 @@ export type EvaluatorDeps = ForecastingDeps & {
   readonly forecasts: Pick<ForecastStore, 'save'>;
   /** A batch forecasts the fleet: what it has stored is read, and made here only where it is missing. */
   readonly isLarge: () => boolean;
-  readonly beliefs: Pick<BeliefStore, 'belief' | 'calibration'>;
+  readonly beliefs: Pick<BeliefStore, 'belief' | 'calibration' | 'healthWeights'>;
   /** Health of the primary and its node as measured now; undefined where nothing is known. */
   readonly healthOf: (primary: Instance) => Promise<HealthFactors | undefined>;
 };
@@ -44,6 +45,7 @@ type Fleet = {
   readonly prior: FailurePrior;
   readonly leadTimeMs: number;
   readonly calibration: Calibration | undefined;
+  readonly healthWeights: HealthWeights | undefined;
 };
 
 /** Brings together what an evaluation looks at, lets `planning` think, and stores the forecast in full. */
@@ -73,6 +75,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         failures: failuresOf(request, fleet),
         prior: fleet.prior,
         health: withNodeFailures(health, primary, fleet, now),
+        healthWeights: fleet.healthWeights,
         calibration: fleet.calibration,
         judgeOverloadByCpu: belief.learned?.kind === 'unexplained',
         shadows,
@@ -91,6 +94,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         leadTimeMs: fleet.leadTimeMs,
         capacityQps: servingQps,
         readyShadows: shadows.filter(({ state: at, warmth }) => at === 'warm' && warmth !== 'stopped').length,
+        expectedFailures: fleet.leadTimeMs * failureRate(input.failures, fleet.prior, now).perMs,
+        ...(input.health === undefined ? {} : { covariates: healthCovariates(input.health) }),
       });
       return evaluation;
     },
@@ -163,12 +168,13 @@ function withNodeFailures(
 
 /** Umbra's own events teach how often machines fail and how long a shadow takes. */
 async function readFleet({ registry, beliefs }: EvaluatorDeps, now: EpochMs): Promise<Fleet> {
-  const [failed, imported, warm, views, calibration] = await Promise.all([
+  const [failed, imported, warm, views, calibration, healthWeights] = await Promise.all([
     registry.events({ kinds: ['failed-detected'], limit: mostEvents }),
     registry.events({ kinds: ['failure-imported'], limit: mostEvents }),
     registry.events({ kinds: ['shadow-warm'], limit: mostEvents }),
     registry.views(),
     beliefs.calibration(),
+    beliefs.healthWeights(),
   ]);
   const failures = new Map<string, EpochMs[]>();
   for (const { hostedVmId, at } of [...failed, ...imported]) {
@@ -180,6 +186,7 @@ async function readFleet({ registry, beliefs }: EvaluatorDeps, now: EpochMs): Pr
     failures,
     ofNodes: [...failed, ...imported].filter(({ facts }) => typeof facts['node'] === 'string'),
     calibration,
+    healthWeights,
     prior: histories.length === 0 ? startingPrior : fleetPrior(histories, now),
     leadTimeMs: leadTimeOf(warm.flatMap(({ facts }) => (typeof facts['tookMs'] === 'number' ? [facts['tookMs']] : []))),
   };

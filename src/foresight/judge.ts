@@ -3,12 +3,15 @@ import type { UmbraEvent } from '../domain/event.ts';
 import { dayMs, hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { assessDrift, driftLimits } from '../planning/forecast/drift.ts';
+import { priorWeights } from '../planning/risk/health-factors.ts';
+import { learnWeights } from '../planning/risk/health-weights.ts';
+import type { LearnedWeights } from '../planning/risk/health-weights.ts';
 import { calibrationFrom } from '../planning/risk/calibration.ts';
 import type { BeliefStore, Drift } from '../ports/belief-store.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { FitLedger } from '../ports/fit-ledger.ts';
-import type { OutcomeStore, StepOutcome, UnjudgedEvaluation } from '../ports/outcome-store.ts';
+import type { FindingOutcome, OutcomeStore, StepOutcome, UnjudgedEvaluation } from '../ports/outcome-store.ts';
 import type { Registry } from '../ports/registry.ts';
 import { stepMs } from './history.ts';
 import { judgeEvaluation, needsIn } from './needs.ts';
@@ -52,9 +55,23 @@ export async function judge(deps: JudgeDeps, now: EpochMs): Promise<{ judged: nu
     const outcomes = await deps.outcomes.risks(calibrationOutcomes);
     const raw = outcomes.map(({ raw: score, needed }) => ({ score, needed }));
     await deps.beliefs.setCalibration(now, calibrationFrom(raw));
+    await deps.beliefs.setHealthWeights(now, weightsFrom(await deps.outcomes.findings(calibrationOutcomes)));
     await deps.outcomes.tidy(now - keepMs);
   }
   return { judged, compared };
+}
+
+/** Several evaluations may see one failure coming: it is one failure. */
+function weightsFrom(outcomes: readonly FindingOutcome[]): LearnedWeights {
+  const failures = new Set(
+    outcomes.flatMap((each) => (each.failedAt === null ? [] : [`${each.hostedVmId}@${each.failedAt}`])),
+  );
+  const failed = outcomes.map(({ failedAt, expected, covariates }) => ({
+    failed: failedAt !== null,
+    expected,
+    covariates,
+  }));
+  return learnWeights(failed, priorWeights, failures.size);
 }
 
 async function judgeRisks(deps: JudgeDeps, now: EpochMs): Promise<number> {

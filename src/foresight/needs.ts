@@ -6,7 +6,13 @@ import { renderRisk } from '../planning/risk/score.ts';
 import type { JudgedEvaluation, UnjudgedEvaluation } from '../ports/outcome-store.ts';
 
 /** When a shadow was needed, and why. */
-export type NeedFound = { readonly at: EpochMs; readonly text: string; readonly by: 'demand' | 'event' };
+export type NeedFound = {
+  readonly at: EpochMs;
+  readonly text: string;
+  readonly by: 'demand' | 'event';
+  /** The primary had failed, and was not merely overloaded. */
+  readonly failure: boolean;
+};
 
 /** An evaluation that was due and did not come keeps no shadow idle longer than this. */
 const longestIdleFactor = 2;
@@ -18,16 +24,19 @@ const longestIdleFactor = 2;
 export function needsIn(
   demand: DemandSeries,
   capacityQps: number,
-  events: readonly Pick<UmbraEvent, 'at' | 'reason'>[],
+  events: readonly Pick<UmbraEvent, 'at' | 'reason' | 'kind'>[],
 ): NeedFound[] {
-  const needs: NeedFound[] = events.map(({ at, reason }) => ({ at, text: reason.text, by: 'event' }));
+  const needs: NeedFound[] = events.map(({ at, reason, kind }) => ({
+    ...{ at, text: reason.text, by: 'event' },
+    failure: kind === 'failed-detected',
+  }));
   let above = false;
   demand.qps.forEach((qps, index) => {
     if (!Number.isFinite(qps)) return;
     if (qps > capacityQps && !above) {
       const at = demand.start + index * demand.stepMs;
       const text = `demand of ${number(qps)} q/s passed the ${number(capacityQps)} q/s that serve`;
-      needs.push({ at, text, by: 'demand' });
+      needs.push({ at, text, by: 'demand', failure: false });
     }
     above = qps > capacityQps;
   });
@@ -65,6 +74,9 @@ export function judgeEvaluation(
     known: knownThen(evaluation.evaluation),
     readyShadows,
     idleMs: need === undefined ? readyShadows * idleMs : 0,
+    failedAt: begun.find(({ failure, at: when }) => failure && when > at)?.at ?? null,
+    expectedFailures: evaluation.expectedFailures ?? null,
+    covariates: evaluation.covariates ?? null,
   };
 }
 

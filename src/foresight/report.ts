@@ -1,5 +1,6 @@
 import { dayMs, hourMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
+import { weightsText } from '../planning/risk/score.ts';
 import { measureCalibration } from '../planning/risk/calibration.ts';
 import type { BeliefStore } from '../ports/belief-store.ts';
 import type { FitLedger } from '../ports/fit-ledger.ts';
@@ -46,6 +47,8 @@ export type ForesightReport = {
     readonly skill: number | null;
     /** The score is corrected because it was off by more than 0.1 somewhere. */
     readonly corrected: boolean;
+    /** Whose estimates the weights of health findings are, in words. */
+    readonly healthWeights: string;
     readonly text: string;
   };
   readonly pool: { readonly hits: number; readonly misses: number; readonly idleHours: number };
@@ -59,7 +62,7 @@ export type ForesightReport = {
 
 export type ReportDeps = {
   readonly forecasts: Pick<ForecastStore, 'choices'>;
-  readonly beliefs: Pick<BeliefStore, 'beliefs' | 'calibration'>;
+  readonly beliefs: Pick<BeliefStore, 'beliefs' | 'calibration' | 'healthWeights'>;
   readonly outcomes: Pick<OutcomeStore, 'risks' | 'needs' | 'coverage' | 'idleMs'>;
   readonly ledger: Pick<FitLedger, 'unfit'>;
   readonly hostedVmIds: () => Promise<readonly string[]>;
@@ -68,7 +71,7 @@ export type ReportDeps = {
 /** How far the forecasts can be trusted: what they said against what came. */
 export async function reportForesight(deps: ReportDeps, now: EpochMs): Promise<ForesightReport> {
   const since = now - lookBackMs;
-  const [ids, choices, beliefs, calibration, risks, needs, coverage, idleMs, unfit] = await Promise.all([
+  const [ids, choices, beliefs, calibration, risks, needs, coverage, idleMs, unfit, healthWeights] = await Promise.all([
     deps.hostedVmIds(),
     deps.forecasts.choices(),
     deps.beliefs.beliefs(),
@@ -78,6 +81,7 @@ export async function reportForesight(deps: ReportDeps, now: EpochMs): Promise<F
     deps.outcomes.coverage(since),
     deps.outcomes.idleMs(since),
     deps.ledger.unfit(),
+    deps.beliefs.healthWeights(),
   ]);
   const current = choices.filter(({ hostedVmId }) => ids.includes(hostedVmId));
   const measured = measureCalibration(risks);
@@ -120,6 +124,7 @@ export async function reportForesight(deps: ReportDeps, now: EpochMs): Promise<F
       brier: measured.outcomes === 0 ? null : measured.brier,
       skill: measured.skill,
       corrected,
+      healthWeights: weightsText(healthWeights),
       text: riskText(measured, corrected),
     },
     pool: poolOf(needs, idleMs),

@@ -11,6 +11,7 @@ import type { SpokenForecast } from './forecast/speak.ts';
 import type { RiskCalibration } from './risk/calibration.ts';
 import type { FailureHistory, FailurePrior } from './risk/failure.ts';
 import type { HealthFactors } from './risk/health-factors.ts';
+import type { LearnedWeights } from './risk/health-weights.ts';
 import { peakQuantiles, stepsUntil } from './risk/overload.ts';
 import { assessRisk } from './risk/score.ts';
 import { planStandby } from './standby.ts';
@@ -34,6 +35,7 @@ export type EvaluationInput = {
   readonly failures?: FailureHistory | undefined;
   readonly prior?: FailurePrior | undefined;
   readonly health?: HealthFactors | undefined;
+  readonly healthWeights?: Pick<LearnedWeights, 'learned' | 'failures' | 'weights'> | undefined;
   readonly calibration?: RiskCalibration | undefined;
   /** What serves now carries this together; undefined: one instance of the declared capacity. */
   readonly servingQps?: number | undefined;

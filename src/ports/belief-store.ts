@@ -27,6 +27,14 @@ export type Calibration = {
   readonly steps: readonly (readonly [raw: number, calibrated: number])[];
 };
 
+/** Structurally the `LearnedWeights` of planning. */
+export type HealthWeights = {
+  readonly learned: boolean;
+  readonly failures: number;
+  readonly outcomes: number;
+  readonly weights: Readonly<Record<string, number>>;
+};
+
 export type Belief = { readonly drift?: Drift; readonly learned?: Learned };
 
 /** What outcomes have taught: which forecasts to believe, how to correct the risk score, what a machine can carry. */
@@ -37,4 +45,6 @@ export interface BeliefStore {
   setLearned(hostedVmId: string, at: EpochMs, learned: Learned): Promise<void>;
   calibration(): Promise<Calibration | undefined>;
   setCalibration(at: EpochMs, calibration: Calibration): Promise<void>;
+  healthWeights(): Promise<HealthWeights | undefined>;
+  setHealthWeights(at: EpochMs, weights: HealthWeights): Promise<void>;
 }

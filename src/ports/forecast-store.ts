@@ -45,6 +45,10 @@ export type Circumstances = {
   readonly capacityQps: number;
   /** Shadows that could have taken over at once. */
   readonly readyShadows: number;
+  /** Failures expected in the lead time before findings count; with `covariates` what weights are learned from. */
+  readonly expectedFailures?: number;
+  /** Sizes of the health findings, by code. */
+  readonly covariates?: Readonly<Record<string, number>>;
 };
 
 /** Fitted models and what they said. */

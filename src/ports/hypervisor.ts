@@ -110,6 +110,9 @@ export type AgentView =
   | { readonly kind: 'ready'; readonly frozen: boolean; readonly addresses: readonly string[] }
   | { readonly kind: 'silent'; readonly why: string };
 
+/** Shares of time in which some task of a guest waited for CPU, memory or I/O (pressure stall), 0..1. */
+export type GuestPressure = { readonly cpu: number; readonly memory: number; readonly io: number };
+
 /** A difference between primary and shadow that matters to whoever relies on `identical`. */
 export type ConfigDrift = { readonly key: string; readonly primary: string; readonly shadow: string };
 
@@ -152,6 +155,8 @@ export interface Hypervisor {
   configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
   /** @param guests VMIDs of primaries outside the pool, checked one by one */
   checkRights(signal?: AbortSignal, guests?: readonly number[]): Promise<RightsFinding[]>;
+  /** One call for one guest. Undefined where Proxmox does not tell it: before version 9, or while the guest is stopped. */
+  observePressure?(ref: GuestRef, signal?: AbortSignal): Promise<GuestPressure | undefined>;
   observeAgent?(ref: GuestRef, signal?: AbortSignal): Promise<AgentView>;
   /** Ends the connections. */
   close?(): Promise<void>;

@@ -29,6 +29,18 @@ export type JudgedEvaluation = {
   readonly readyShadows: number;
   /** Shadows kept ready times how long, until the next evaluation. */
   readonly idleMs: number;
+  /** When the primary was found failed within the lead time; null when it was not. */
+  readonly failedAt: EpochMs | null;
+  readonly expectedFailures: number | null;
+  readonly covariates: Readonly<Record<string, number>> | null;
+};
+
+/** What weights of health findings are learned from. */
+export type FindingOutcome = {
+  readonly hostedVmId: string;
+  readonly failedAt: EpochMs | null;
+  readonly expected: number;
+  readonly covariates: Readonly<Record<string, number>>;
 };
 
 /** What was said of one step, and what came. */
@@ -69,6 +81,8 @@ export interface OutcomeStore {
   judge(judged: readonly JudgedEvaluation[]): Promise<void>;
   /** The newest known outcomes of the fleet. */
   risks(limit: number): Promise<{ readonly raw: number; readonly score: number; readonly needed: boolean }[]>;
+  /** The newest outcomes whose findings are known. */
+  findings(limit: number): Promise<FindingOutcome[]>;
   /** Steps in `from..to` not yet compared, with what a forecast made at least `aheadMs` before said of them. */
   uncompared(
     hostedVmIds: readonly string[],

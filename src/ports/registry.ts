@@ -44,8 +44,16 @@ export interface InventoryStore {
 export type Heartbeat = {
   readonly instance: InstanceId;
   readonly at: EpochMs;
-  readonly load?: { readonly qps?: number; readonly cpu?: number; readonly memory?: number };
+  readonly load?: {
+    readonly qps?: number;
+    readonly cpu?: number;
+    readonly memory?: number;
+    /** Milliseconds an operation of its disks took since the beat before; absent when there was none. */
+    readonly diskMs?: number;
+  };
   readonly finding?: HealthFinding;
+  /** Of the newest minute over its usual value; absent until enough beats have told it. Read only. */
+  readonly diskLatencyRatio?: number;
 };
 
 /** Guests' heartbeats: only the newest per instance is kept. */

@@ -93,7 +93,11 @@ const evaluator = createEvaluator({
   },
   predictor,
   isLarge: () => false,
-  beliefs: { belief: () => Promise.resolve({}), calibration: () => Promise.resolve(undefined) },
+  beliefs: {
+    belief: () => Promise.resolve({}),
+    calibration: () => Promise.resolve(undefined),
+    healthWeights: () => Promise.resolve(undefined),
+  },
   healthOf: () => Promise.resolve({ cpu: 0.4, memoryUsed: 0.97, uptimeMs: dayMs / 2, node: 'pve1', nodeOnline: true }),
 });
 

@@ -60,7 +60,7 @@ function logRefusal(log: FastifyBaseLogger, from: string, serial: string | undef
   log.warn({ from, claims: claimed ?? 'nothing' }, 'refused: heartbeat with a wrong token');
 }
 
-function definedOnly(load: { qps?: number | undefined; cpu?: number | undefined; memory?: number | undefined }) {
+function definedOnly(load: { readonly [K in keyof NonNullable<Heartbeat['load']>]: number | undefined }) {
   return Object.fromEntries(Object.entries(load).filter(([, value]) => value !== undefined)) as NonNullable<
     Heartbeat['load']
   >;

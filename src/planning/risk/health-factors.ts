@@ -1,4 +1,5 @@
 import { dayMs, hourMs, minuteMs } from '../../domain/time.ts';
+import type { HealthWeights } from './health-weights.ts';
 
 /** Health of the primary and its node as measured now. Everything optional: what is not known is left out and does not count. */
 export type HealthFactors = {
@@ -120,13 +121,27 @@ const covariates: readonly Covariate[] = [
   },
 ];
 
+/** The weights as published or estimated; the fleet's own replace them once it has seen enough failures. */
+export const priorWeights: HealthWeights = Object.fromEntries(covariates.map(({ code, weight }) => [code, weight]));
+
+/** Sizes of what is found, by code: stored with an evaluation, so that weights can be learned from what came. */
+export function healthCovariates(health: HealthFactors): Record<string, number> {
+  return Object.fromEntries(
+    covariates.flatMap(({ code, measure }) => {
+      const size = measure(health);
+      return Number.isFinite(size) && size > 0 ? [[code, Number(size.toPrecision(4))]] : [];
+    }),
+  );
+}
+
 /** The largest total a set of findings may multiply the failure rate by: e^12, about 160,000. */
 const mostLogFactor = 12;
 
 /** What each covariate adds to the log of the failure rate; only those that add something. */
-export function healthTerms(health: HealthFactors): HealthTerm[] {
+export function healthTerms(health: HealthFactors, weights: HealthWeights = priorWeights): HealthTerm[] {
   const terms = covariates
-    .map(({ code, measure, say, weight }) => {
+    .map(({ code, measure, say, weight: prior }) => {
+      const weight = weights[code] ?? prior;
       const size = measure(health);
       return { code, text: say(health), logFactor: Number.isFinite(size) ? size * weight : 0 };
     })

@@ -7,6 +7,8 @@ import type { RiskCalibration } from './calibration.ts';
 import { failureRate, startingPrior } from './failure.ts';
 import type { FailureHistory, FailurePrior } from './failure.ts';
 import { healthTerms } from './health-factors.ts';
+import { leastFailures } from './health-weights.ts';
+import type { LearnedWeights } from './health-weights.ts';
 import type { HealthFactors } from './health-factors.ts';
 import { exceedance, firstPassing, peakQuantiles, stepsUntil } from './overload.ts';
 
@@ -22,6 +24,8 @@ export type RiskQuestion = {
   readonly failures?: FailureHistory | undefined;
   readonly prior?: FailurePrior | undefined;
   readonly health?: HealthFactors | undefined;
+  /** What the fleet has learned of health findings; undefined: nothing is known of it. */
+  readonly healthWeights?: Pick<LearnedWeights, 'learned' | 'failures' | 'weights'> | undefined;
   readonly calibration?: RiskCalibration | undefined;
   /** Mean excess above p99 seen in past errors, queries per second. */
   readonly tailScale?: number | undefined;
@@ -43,7 +47,7 @@ export function assessRisk(question: RiskQuestion): Risk {
   const { now, leadTimeMs } = question;
   const overload = overloadPart(question);
   const rate = failureRate(question.failures, question.prior ?? startingPrior, now);
-  const terms = healthTerms(question.health ?? {});
+  const terms = healthTerms(question.health ?? {}, question.healthWeights?.weights);
   const logFactor = terms.reduce((sum, term) => sum + term.logFactor, 0);
   const failure = 1 - Math.exp(-rate.perMs * leadTimeMs * Math.exp(logFactor));
   const raw = 1 - (1 - overload.probability) * (1 - failure);
@@ -69,7 +73,15 @@ export function assessRisk(question: RiskQuestion): Risk {
       .filter(({ code, points }) => points > 0 || terms.some((term) => term.code === code))
       .sort((left, right) => right.points - left.points),
     calibrated: question.calibration?.measured ?? false,
+    ...(terms.length === 0 ? {} : { healthWeights: weightsText(question.healthWeights) }),
   };
+}
+
+/** Whose estimates the weights of health findings are. */
+export function weightsText(weights: RiskQuestion['healthWeights']): string {
+  const { learned = false, failures = 0 } = weights ?? {};
+  if (learned) return `health findings weigh as learned from ${failures} failures of this fleet`;
+  return `health findings weigh as published estimates do, until ${leastFailures} failures of this fleet are known (${failures} are)`;
 }
 
 /** `62: demand p99 passes capacity at 18:40 (41), node pve2 failed 2 times this month (21)`. */

@@ -1,4 +1,4 @@
-import type { Belief, BeliefStore, Calibration, Drift, Learned } from '../../ports/belief-store.ts';
+import type { Belief, BeliefStore, Calibration, Drift, HealthWeights, Learned } from '../../ports/belief-store.ts';
 import type { Sql } from '../../ports/sql.ts';
 
 type Row = {
@@ -51,6 +51,16 @@ export function createBeliefStore(sql: Sql): BeliefStore {
         `insert into risk_calibrations (at, calibration) values ($1, $2)
          on conflict (single) do update set at = excluded.at, calibration = excluded.calibration`,
         [at, JSON.stringify(calibration)],
+      );
+    },
+    async healthWeights() {
+      return (await sql.query<{ learned: HealthWeights }>('select learned from health_weights'))[0]?.learned;
+    },
+    async setHealthWeights(at, weights) {
+      await sql.query(
+        `insert into health_weights (at, learned) values ($1, $2)
+         on conflict (single) do update set at = excluded.at, learned = excluded.learned`,
+        [at, JSON.stringify(weights)],
       );
     },
   };

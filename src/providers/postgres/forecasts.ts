@@ -45,11 +45,20 @@ export function createForecastStore(sql: Sql): ForecastStore {
       );
     },
     async save(hostedVmId, evaluation, forecast, circumstances) {
-      const { leadTimeMs = null, capacityQps = null, readyShadows = null } = circumstances ?? {};
+      const {
+        leadTimeMs = null,
+        capacityQps = null,
+        readyShadows = null,
+        expectedFailures = null,
+        covariates,
+      } = circumstances ?? {};
       await sql.query(
-        `insert into evaluations (hosted_vm_id, at, evaluation, lead_ms, capacity_qps, ready)
-         values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
-        [hostedVmId, evaluation.at, JSON.stringify(evaluation), leadTimeMs, capacityQps, readyShadows],
+        `insert into evaluations (hosted_vm_id, at, evaluation, lead_ms, capacity_qps, ready, expected_failures, covariates)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+        [
+          ...[hostedVmId, evaluation.at, JSON.stringify(evaluation), leadTimeMs, capacityQps, readyShadows],
+          ...[expectedFailures, covariates === undefined ? null : JSON.stringify(covariates)],
+        ],
       );
       if (forecast !== null) await insertForecast(sql, forecast);
       saves.count += 1;

@@ -1,4 +1,5 @@
 import type {
+  FindingOutcome,
   ModelCoverage,
   Need,
   OutcomeStore,
@@ -23,7 +24,8 @@ export function createOutcomeStore(sql: Sql): OutcomeStore {
     unjudged: (until, limit) =>
       sql.query<UnjudgedEvaluation>(
         `select e.hosted_vm_id as "hostedVmId", e.at, e.evaluation, e.lead_ms as "leadTimeMs",
-           e.capacity_qps as "capacityQps", e.ready as "readyShadows", next.at as "nextAt"
+           e.capacity_qps as "capacityQps", e.ready as "readyShadows", next.at as "nextAt",
+           e.expected_failures as "expectedFailures", e.covariates
          from evaluations e
          left join lateral (select min(n.at) as at from evaluations n
            where n.hosted_vm_id = e.hosted_vm_id and n.at > e.at) next on true
@@ -45,15 +47,25 @@ export function createOutcomeStore(sql: Sql): OutcomeStore {
         'known',
       ];
       await sql.query(
-        `insert into risk_outcomes (hosted_vm_id, at, raw, score, needed, need_at, need, known, ready, idle_ms)
+        `insert into risk_outcomes (hosted_vm_id, at, raw, score, needed, need_at, need, known, ready, idle_ms, failed_at,
+           expected_failures, covariates)
          select * from unnest($1::text[], $2::bigint[], $3::real[], $4::real[], $5::boolean[], $6::bigint[],
-           $7::text[], $8::text[], $9::int[], $10::bigint[]) on conflict do nothing`,
-        columns(judged, [...keys, 'readyShadows', 'idleMs']),
+           $7::text[], $8::text[], $9::int[], $10::bigint[], $11::bigint[], $12::float8[], $13::json[]) on conflict do nothing`,
+        [
+          ...columns(judged, [...keys, 'readyShadows', 'idleMs', 'failedAt', 'expectedFailures']),
+          judged.map(({ covariates }) => (covariates === null ? null : JSON.stringify(covariates))),
+        ],
       );
     },
     risks: (limit) =>
       sql.query(
         'select raw, score, needed from risk_outcomes where needed is not null order by at desc, hosted_vm_id limit $1',
+        [limit],
+      ),
+    findings: (limit) =>
+      sql.query<FindingOutcome>(
+        `select hosted_vm_id as "hostedVmId", failed_at as "failedAt", expected_failures as expected, covariates
+         from risk_outcomes where expected_failures is not null and covariates is not null order by at desc limit $1`,
         [limit],
       ),
     uncompared: (hostedVmIds, { from, to, stepMs, aheadMs }) =>

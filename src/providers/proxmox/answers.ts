@@ -87,6 +87,10 @@ export const currentStatus = z.object({
   tags: text.optional(),
   template: flag.optional(),
   ha: z.object({ managed: flag.optional(), state: text.optional() }).loose().optional(),
+  // Since Proxmox VE 9: per cent of the newest ten seconds in which some task of the guest's process waited.
+  pressurecpusome: number.optional(),
+  pressurememorysome: number.optional(),
+  pressureiosome: number.optional(),
 });
 export type CurrentStatus = z.infer<typeof currentStatus>;
 

@@ -1,4 +1,4 @@
-import type { GuestRef, GuestView, PowerState } from '../../ports/hypervisor.ts';
+import type { GuestPressure, GuestRef, GuestView, PowerState } from '../../ports/hypervisor.ts';
 import type { CurrentStatus, Resource } from './answers.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
 import type { GuestConfig } from './guest-config.ts';
@@ -77,6 +77,15 @@ async function asked(site: Site, vmid: number, node: string): Promise<LiveGuest>
   site.lastNode.set(vmid, node);
   site.lastView.set(vmid, view);
   return { view, config };
+}
+
+/** @returns undefined where it is not told, or the guest is nowhere */
+export async function pressureOf(site: Site, vmid: number): Promise<GuestPressure | undefined> {
+  const node = site.lastNode.get(vmid) ?? (await located(site, vmid))?.node;
+  if (node === undefined) return undefined;
+  const { pressurecpusome: cpu, pressurememorysome: memory, pressureiosome: io } = await site.calls.status(node, vmid);
+  if (cpu === undefined || memory === undefined || io === undefined) return undefined;
+  return { cpu: cpu / 100, memory: memory / 100, io: io / 100 };
 }
 
 /** The row of the cluster's list; undefined when truly nobody has the VMID. Remembers the node. */

@@ -9,7 +9,7 @@ import { configDrift } from './drift.ts';
 import { ProxmoxEngine } from './engine.ts';
 import { ensureFenced } from './fence.ts';
 import { ensureFlat } from './flatten.ts';
-import { live, observed } from './guest.ts';
+import { live, observed, pressureOf } from './guest.ts';
 import { isManaged } from './ha.ts';
 import type { ProxmoxLog } from './log.ts';
 import { ensureMarked } from './marking.ts';
@@ -97,6 +97,7 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
         permissions,
       );
     },
+    observePressure: async (ref, signal) => await pressureOf(work(site, noBeat, signal), ref.vmid),
     observeAgent: async (ref, signal) => await observeAgent(work(site, noBeat, signal), ref),
     close: async () => await engine.close(),
   };

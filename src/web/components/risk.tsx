@@ -43,6 +43,7 @@ export function RiskParts({ risk }: { readonly risk: Risk }) {
           </tbody>
         </table>
       )}
+      {risk.healthWeights === undefined ? null : <p class="quiet">Here {risk.healthWeights}.</p>}
     </>
   );
 }

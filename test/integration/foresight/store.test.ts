@@ -241,3 +241,51 @@ describe('what was said is compared with what came', () => {
     expect((await stores.registry.events({ hostedVmId: 'shop', limit: 1 }))[0]!.kind).not.toBe('forecast-off');
   });
 });
+
+describe('health of machines', () => {
+  test('tells disk latency over its usual value, once enough beats have told it', async () => {
+    const beat = (second: number, diskMs?: number) => ({
+      ...{ instance: 'shop/0', at: now + second * 1_000 },
+      load: { cpu: 0.2, ...(diskMs === undefined ? {} : { diskMs }) },
+    });
+    const ratio = async () => (await stores.heartbeats.newest(['shop/0'])).get('shop/0')!.diskLatencyRatio;
+    for (let second = 0; second < 599; second += 1) await stores.heartbeats.record([beat(second, 2)]);
+    expect(await ratio()).toBeUndefined();
+    await stores.heartbeats.record([beat(599, 2)]);
+    expect(await ratio()).toBeCloseTo(1, 6);
+    // It has beaten for a day; then five minutes at three times as long: it is now, and hardly any of it is usual.
+    await stores.sql.query('update heartbeats set disk_beats = 86400');
+    for (let second = 600; second < 900; second += 1) await stores.heartbeats.record([beat(second, 6)]);
+    expect(await ratio()).toBeGreaterThan(2.4);
+    expect(await ratio()).toBeLessThan(3);
+    // A beat without an operation changes nothing, and one that is late neither.
+    const before = await ratio();
+    await stores.heartbeats.record([beat(900)]);
+    await stores.heartbeats.record([beat(10, 500)]);
+    expect(await ratio()).toBe(before);
+  });
+
+  test('is stored with an evaluation and its outcome, so that its weight can be learned', async () => {
+    await demandOf('shop', new Array<number>(60).fill(50));
+    const found = { ...circumstances, expectedFailures: 0.0004, covariates: { 'disk-latency': 1.6 } };
+    for (const back of [30, 12])
+      await stores.forecasts.save('shop', evaluationAt(now - back * minuteMs, 0), null, found);
+    await stores.forecasts.save('blog', evaluationAt(now - 12 * minuteMs, 0), null, circumstances);
+    const reason = { code: 'found-failed', text: 'shop failed at 3 of 3' };
+    const failedAt = now - 9 * minuteMs;
+    await stores.events.append([
+      { id: 'f', at: failedAt, hostedVmId: 'shop', kind: 'failed-detected', actor: 'monitor', reason, facts: {} },
+    ]);
+    expect((await judge(deps(), now)).judged).toBe(3);
+    expect(await stores.outcomes.findings(10)).toEqual([
+      { hostedVmId: 'shop', failedAt, expected: 0.0004, covariates: { 'disk-latency': 1.6 } },
+      { hostedVmId: 'shop', failedAt: null, expected: 0.0004, covariates: { 'disk-latency': 1.6 } },
+    ]);
+    // One failure is too few to learn from, and the report says so.
+    expect(await stores.beliefs.healthWeights()).toMatchObject({ learned: false, failures: 1, outcomes: 2 });
+    const { risk } = await reportForesight(deps(), now);
+    expect(risk.healthWeights).toBe(
+      'health findings weigh as published estimates do, until 30 failures of this fleet are known (1 are)',
+    );
+  });
+});

@@ -37,6 +37,20 @@ describe('a shadow on Proxmox', () => {
     expect([...lab.sim.cluster.world.pools.get('umbra')!.vms]).toEqual([9001]);
   });
 
+  test('tells how its guest waits for the machine since Proxmox VE 9, and nothing where it is not told', async () => {
+    expect(await lab.hypervisor.observePressure!(ref(101))).toEqual({ cpu: 0, memory: 0, io: 0 });
+    // Nearly all of what its vCPUs can serve: tasks begin to wait for them.
+    lab.sim.cluster.machines.setLoad(101, { qps: 95, capacityQps: 100 });
+    const told = await lab.hypervisor.observePressure!(ref(101));
+    expect(told!.cpu).toBeGreaterThan(0.05);
+    expect(told!.cpu).toBeLessThanOrEqual(1);
+    lab.sim.cluster.world.release = '8.4';
+    expect(await lab.hypervisor.observePressure!(ref(101))).toBeUndefined();
+    lab.sim.cluster.world.release = '9.2';
+    await lab.hypervisor.ensurePower(ref(101), 'stopped', noBeat);
+    expect(await lab.hypervisor.observePressure!(ref(101))).toBeUndefined();
+  });
+
   test('may be a full clone of a stopped primary, and keeps nothing of its addresses', async () => {
     lab.sim.cluster.world.guests.get(101)!.config.current['ipconfig1'] = 'ip=192.168.7.1/24';
     await lab.hypervisor.ensurePower(ref(101), 'stopped', noBeat);

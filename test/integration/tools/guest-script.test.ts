@@ -39,14 +39,27 @@ testIfThere(
   async () => {
     const [file, serial] = [join(folder, 'umbra-heartbeat'), join(folder, 'product_serial')];
     writeFileSync(file, script);
+    // Kernel counters of a disk, a partition of it (not counted twice), and an optical drive.
+    const disks = join(folder, 'diskstats');
+    const counters = (operations: number): string =>
+      ['8 0 sda', '8 1 sda1', '11 0 sr0']
+        .map((name) => `${name} ${operations} 0 0 ${operations * 4} ${operations} 0 0 ${operations * 6} 0 0 0`)
+        .join('\n');
+    writeFileSync(disks, counters(100));
     writeFileSync(serial, `${heartbeatSerial(secret, 'shop/2')}\n`);
-    const env = { PATH: process.env['PATH'], UMBRA_HEARTBEATS: world.api.url, UMBRA_SERIAL: serial };
+    const env = {
+      PATH: process.env['PATH'],
+      UMBRA_HEARTBEATS: world.api.url,
+      UMBRA_SERIAL: serial,
+      UMBRA_DISKSTATS: disks,
+    };
     const child = spawn('sh', [file], { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     let said = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (said += text));
     try {
-      while (world.beats.get('shop/2') === undefined) {
+      for (let beats = 0; world.beats.get('shop/2')?.load?.diskMs === undefined; beats += 1) {
+        writeFileSync(disks, counters(200 + beats));
         expect({ said, code: child.exitCode }).toEqual({ said: '', code: null });
         await pause(50);
       }
@@ -55,6 +68,8 @@ testIfThere(
       expect(load!.cpu).toBeLessThanOrEqual(1);
       expect(load!.memory).toBeGreaterThan(0);
       expect(load!.memory).toBeLessThan(1);
+      // Reads of 4 ms and writes of 6 ms, as many of each.
+      expect(load!.diskMs).toBeCloseTo(5, 3);
     } finally {
       process.kill(-child.pid!, 'SIGKILL');
     }

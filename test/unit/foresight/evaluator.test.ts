@@ -58,7 +58,11 @@ async function evaluated(belief: Belief, health: HealthFactors = {}, events: Umb
     },
     predictor: { predict: (job) => Promise.resolve(predict(job)) },
     isLarge: () => false,
-    beliefs: { belief: () => Promise.resolve(belief), calibration: () => Promise.resolve(undefined) },
+    beliefs: {
+      belief: () => Promise.resolve(belief),
+      calibration: () => Promise.resolve(undefined),
+      healthWeights: () => Promise.resolve(undefined),
+    },
     healthOf: () => Promise.resolve(health),
   });
   const instances = [{ id: 'shop/0', role: 'primary', cluster: 'lab' } as Instance];

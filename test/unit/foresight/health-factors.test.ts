@@ -3,7 +3,8 @@ import { healthFactors } from '../../../src/composition/health-factors.ts';
 import type { Parts } from '../../../src/composition/parts.ts';
 import type { Instance } from '../../../src/domain/instance.ts';
 import { minuteMs } from '../../../src/domain/time.ts';
-import type { GuestView, NodeView } from '../../../src/ports/hypervisor.ts';
+import type { GuestPressure, GuestView, NodeView } from '../../../src/ports/hypervisor.ts';
+import type { Heartbeat } from '../../../src/ports/registry.ts';
 
 const primary = { id: 'shop/0', cluster: 'lab', vmid: 101 } as Instance;
 const running = {
@@ -49,4 +50,48 @@ describe('health of a primary', () => {
     expect(Object.keys(health!)).not.toContain('cpu');
     expect(Object.keys(health!)).not.toContain('uptimeMs');
   });
+
+  test('has pressure where Proxmox tells it, one call for a guest that is judged and no more than the budget', async () => {
+    let calls = 0;
+    const { healthOf } = withPressure(() => {
+      calls += 1;
+      return Promise.resolve({ cpu: 0.3, memory: 0, io: 0.12 });
+    });
+    expect(await healthOf(primary)).toMatchObject({ cpuPressure: 0.3, memoryPressure: 0, ioPressure: 0.12 });
+    const many = await Promise.all(Array.from({ length: 40 }, () => healthOf(primary)));
+    expect(calls).toBe(20);
+    // Those beyond the budget are judged by the rest.
+    expect(many.filter((health) => health?.cpuPressure === undefined)).toHaveLength(21);
+    expect(many.every((health) => health?.cpu === 0.4)).toBe(true);
+  });
+
+  test('does without pressure before Proxmox VE 9, and does not ask again and again', async () => {
+    let calls = 0;
+    const { healthOf } = withPressure(() => {
+      calls += 1;
+      return Promise.resolve(undefined);
+    });
+    for (let n = 0; n < 5; n += 1) expect((await healthOf(primary))!.cpuPressure).toBeUndefined();
+    expect(calls).toBe(1);
+  });
+
+  test('does without pressure that does not come', async () => {
+    const { healthOf } = withPressure(() => Promise.reject(new Error('read timed out')));
+    expect(await healthOf(primary)).toMatchObject({ cpu: 0.4, node: 'pve2' });
+  });
+
+  test('has the disk latency that the guest itself tells, over its usual value', async () => {
+    const beat = { instance: 'shop/0', at: Date.now(), diskLatencyRatio: 3.1 };
+    const { healthOf } = withPressure(() => Promise.resolve(undefined), [beat]);
+    expect(await healthOf(primary)).toMatchObject({ diskLatencyRatio: 3.1, silentMs: 0 });
+  });
 });
+
+function withPressure(observePressure: () => Promise<GuestPressure | undefined>, beats: readonly Heartbeat[] = []) {
+  const observeCluster = () => Promise.resolve({ at: 0, quorate: true, nodes: [well], guests: [running] });
+  const healthOf = healthFactors({
+    providers: { hypervisorOf: () => Promise.resolve({ observeCluster, observePressure }) },
+    stores: { heartbeats: { newest: () => Promise.resolve(new Map(beats.map((beat) => [beat.instance, beat]))) } },
+  } as unknown as Parts);
+  return { healthOf };
+}

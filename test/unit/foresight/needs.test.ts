@@ -34,7 +34,11 @@ function evaluation(change: Partial<UnjudgedEvaluation> = {}, overload = 0.2): U
   };
 }
 
-const failedAt = (at: number) => ({ at, reason: { code: 'found-failed', text: 'shop failed at 3 of 3' } });
+const failedAt = (at: number) => ({
+  at,
+  kind: 'failed-detected',
+  reason: { code: 'found-failed', text: 'shop failed at 3 of 3' },
+});
 
 describe('a shadow was needed', () => {
   test('once, however long demand stays above capacity, and a missing step ends nothing', () => {

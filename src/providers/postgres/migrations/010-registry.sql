@@ -34,5 +34,9 @@ create table heartbeats (
   instance text primary key,
   at bigint not null,
   load json,
-  finding text
+  finding text,
+  -- Milliseconds of a disk operation, as means that forget: the newest minute, and what is usual; and how many beats told it.
+  disk_ms double precision,
+  usual_disk_ms double precision,
+  disk_beats bigint not null default 0
 );

@@ -14,7 +14,10 @@ create table forecast_fits (
 alter table evaluations
   add column lead_ms bigint,
   add column capacity_qps double precision,
-  add column ready integer;
+  add column ready integer,
+  -- Failures expected in the lead time before findings count, and sizes of the findings by code.
+  add column expected_failures double precision,
+  add column covariates json;
 
 -- Whether a shadow was needed within the lead time of an evaluation.
 create table risk_outcomes (
@@ -33,6 +36,10 @@ create table risk_outcomes (
   ready integer not null,
   -- Shadows kept warm times how long, until the next evaluation.
   idle_ms bigint not null,
+  -- When the primary failed within the lead time; null when it did not.
+  failed_at bigint,
+  expected_failures double precision,
+  covariates json,
   primary key (hosted_vm_id, at)
 );
 create index on risk_outcomes (at);
@@ -84,4 +91,11 @@ create table risk_calibrations (
   single boolean primary key default true check (single),
   at bigint not null,
   calibration json not null
+);
+
+-- The fleet's newest weights of health findings; one row.
+create table health_weights (
+  single boolean primary key default true check (single),
+  at bigint not null,
+  learned json not null
 );

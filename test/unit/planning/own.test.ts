@@ -3,9 +3,12 @@ import type { DemandSeries } from '../../../src/domain/demand.ts';
 import { hourMs } from '../../../src/domain/time.ts';
 import { evaluate } from '../../../src/planning/evaluate.ts';
 import { ownModels, productModel } from '../../../src/planning/forecast/models.ts';
-import type { ModelState } from '../../../src/planning/forecast/model.ts';
+import type { ModelState, QuantileForecast } from '../../../src/planning/forecast/model.ts';
+import { findLevelShift, relevelled } from '../../../src/planning/forecast/own/level-shifts.ts';
 import { ownModel } from '../../../src/planning/forecast/own/own.ts';
-import { dailyDemand, spec } from './fixtures.ts';
+import { pinball } from '../../../src/planning/forecast/score.ts';
+import { seasonalNaive } from '../../../src/planning/forecast/seasonal-naive.ts';
+import { dailyDemand, seeded, spec } from './fixtures.ts';
 
 const day = 24;
 const model = ownModel();
@@ -40,15 +43,49 @@ describe('a day that was not as expected', () => {
   });
 });
 
-test('no quantile is far above the largest demand known, even after a tenfold day', () => {
-  const calm = dailyDemand(8, { step: hourMs });
-  const lifted = { ...calm, qps: calm.qps.map((value, index) => (index >= 7 * day ? value * 10 : value)) };
-  const largest = Math.max(...lifted.qps);
-  for (const each of [model, productModel()]) {
-    const state = each.fit(lifted);
-    if ('kind' in state) throw new Error(state.why);
-    expect(Math.max(...each.predict(state, lifted, day).values[4]!)).toBeLessThan(3 * largest);
-  }
+describe('demand that became many times higher or lower 26 hours ago', () => {
+  const truth = dailyDemand(9, { step: hourMs });
+  const end = 8 * day;
+  const at = end - 26;
+  const shifted = (factor: number): DemandSeries => ({
+    ...truth,
+    qps: truth.qps.map((value, index) => (index >= at ? value * factor : value)),
+  });
+  const known = (series: DemandSeries): DemandSeries => ({ ...series, qps: series.qps.slice(0, end) });
+
+  test.each([10, 0.1])('x%d is found to the hour, and taken out of the past', (factor) => {
+    const found = findLevelShift(known(shifted(factor)));
+    expect(found?.at).toBe(truth.start + at * hourMs);
+    expect(found!.factor / factor).toBeGreaterThan(0.8);
+    expect(found!.factor / factor).toBeLessThan(1.25);
+    expect(findLevelShift(relevelled(known(shifted(factor)), [found!]))).toBeUndefined();
+  });
+
+  test.each([10, 0.1])('x%d: p90 loses less than seasonal-naive, and p99 stays near the largest demand', (factor) => {
+    const series = known(shifted(factor));
+    const actual = shifted(factor).qps.slice(end);
+    const naive = seasonalNaive('day');
+    const loss = ({ values }: QuantileForecast): number =>
+      actual.reduce((sum, value, step) => sum + pinball(value, values[2]![step]!, 0.9), 0);
+    const state = fitted(series, fitted({ ...series, qps: series.qps.slice(0, -day) }));
+    const forecast = model.predict(state, series, day);
+    expect(loss(forecast)).toBeLessThan(loss(naive.predict(naive.fit(series) as ModelState, series, day)));
+    expect(Math.max(...forecast.values[4]!)).toBeLessThan(1.5 * Math.max(...series.qps));
+  });
+
+  test.each([
+    ['three hours', 3],
+    ['seven of eight days', 7 * day],
+  ])('a step for %s is none', (_, hours) => {
+    const series = { ...truth, qps: truth.qps.map((value, index) => (index >= end - hours ? value * 10 : value)) };
+    expect(findLevelShift(known(series))).toBeUndefined();
+  });
+
+  test('nor is what has no pattern', () => {
+    const random = seeded(5);
+    const bursts = { ...truth, qps: truth.qps.map(() => 5 * 20 ** random()) };
+    expect(findLevelShift(known(bursts))).toBeUndefined();
+  });
 });
 
 describe('a state of an earlier version', () => {

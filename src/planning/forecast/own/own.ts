@@ -12,6 +12,8 @@ import { shippedCorrection } from './correction-trees.ts';
 import { lastDayOf } from './last-day.ts';
 import { firstOrigin, lagShape, rowWidth } from './lags.ts';
 import type { LagShape } from './lags.ts';
+import { findLevelShift, relevelled } from './level-shifts.ts';
+import type { LevelShift } from './level-shifts.ts';
 import { between, columnCount, fitMembers, forecastMembers, makeScales, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
 import { packPool, unpackPool } from './packing.ts';
@@ -35,6 +37,8 @@ const correctedSteps = 72;
 /** Everything fitted; plain JSON. */
 type Body = {
   readonly stepMs: number;
+  /** Everything here was learned at the level after these: the past before them is scaled. */
+  readonly shifts: readonly LevelShift[];
   readonly members: Members;
   readonly combinations: readonly Combination[];
   readonly pool: readonly PackedPoolNode[];
@@ -48,7 +52,7 @@ function spansInDays(stepMs: number): { window: number; pool: number; replay: nu
 }
 
 /** Fitted by a version with another shape of state: it is not read but fitted anew. */
-const stateVersion = 4;
+const stateVersion = 5;
 
 /** What a forecast reads of the past: the lags of the oldest origin of the last day, whose forecasts are looked at again. */
 function pastSteps(shape: LagShape): number {
@@ -82,7 +86,9 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
       useful: spansInDays(stepMs).window * stepsPerDay(stepMs),
     }),
 
-    fit(history: DemandSeries, previous?: ModelState): ModelState | Unfit {
+    fit(asItWas: DemandSeries, previous?: ModelState): ModelState | Unfit {
+      const shifts = shiftsOf(asItWas, previous);
+      const history = relevelled(asItWas, shifts);
       const { stepMs } = history;
       const perDay = stepsPerDay(stepMs);
       const least = 3 * perDay;
@@ -98,7 +104,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
       };
       const count = history.qps.length;
       let pool: PoolNode[] = nodes.map(() => emptyPoolNode(perDay));
-      const carried = carriedFrom(previous, history, nodes);
+      const carried = carriedFrom(previous, history, nodes, shifts);
       if (carried !== undefined) {
         pool = carried.body.pool.map(unpackPool);
         collectErrors(pool, carried.body.members, history, carried.at, count, perDay, utcOffsetMs);
@@ -122,6 +128,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
       const kept = newest(history, pastSteps(members.shape));
       const body: Body = {
         stepMs,
+        shifts,
         members,
         combinations,
         pool: pool.map(packPool),
@@ -137,7 +144,7 @@ export function ownModel(options: OwnOptions = {}): ForecastModel {
 
     predict(state: ModelState, recent: DemandSeries, horizonSteps: number): QuantileForecast {
       const body = state.body as Body;
-      const series = joined(body.kept, recent, pastSteps(body.members.shape));
+      const series = joined(body.kept, relevelled(recent, body.shifts), pastSteps(body.members.shape));
       return predictFrom(body, series, horizonSteps, options);
     },
   };
@@ -157,7 +164,7 @@ export function explainSteps(
   utcOffsetMs = 0,
 ): ExplainedStep[] {
   const body = state.body as Body;
-  const series = joined(body.kept, recent, pastSteps(body.members.shape));
+  const series = joined(body.kept, relevelled(recent, body.shifts), pastSteps(body.members.shape));
   return [...stepInputs(body, series, steps, utcOffsetMs)];
 }
 
@@ -287,16 +294,26 @@ function carriedFrom(
   previous: ModelState | undefined,
   history: DemandSeries,
   nodes: readonly number[],
+  shifts: readonly LevelShift[],
 ): { body: Body; at: number } | undefined {
   if (previous?.model !== 'umbra' || previous.version !== stateVersion) return undefined;
   const body = previous.body as Body;
   const at = Math.round((previous.fittedAt - history.start) / history.stepMs);
   const perDay = stepsPerDay(history.stepMs);
   const fits = body.stepMs === history.stepMs && body.members.nodes.join() === nodes.join();
+  if (shifts.some(({ at }) => body.shifts.every((each) => each.at !== at))) return undefined;
   const shapeNow = lagShape(perDay, history.qps.length);
   if (!fits || at < firstOrigin(body.members.shape) || at > history.qps.length || history.qps.length - at > 3 * perDay)
     return undefined;
   return shapeNow.perDay === body.members.shape.perDay ? { body, at } : undefined;
+}
+
+/** Shifts inside the history: those known from the last fit, and one more when there is one. Its errors before it are of another level then. */
+function shiftsOf(history: DemandSeries, previous: ModelState | undefined): LevelShift[] {
+  const read = previous?.model === 'umbra' && previous.version === stateVersion;
+  const known = read ? (previous.body as Body).shifts.filter(({ at }) => at > history.start) : [];
+  const found = findLevelShift(relevelled(history, known));
+  return found === undefined ? [...known] : [...known, found];
 }
 
 /** The kept past followed by the recent steps; recent wins where they overlap. */

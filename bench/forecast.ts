@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util';
 import type { DemandSeries } from '../src/domain/demand.ts';
 import { modelNamed } from '../src/planning/forecast/models.ts';
+import { summed } from '../src/planning/backtest/series.ts';
 import { fitLibrary } from '../src/providers/forecasting/library-models.ts';
 import type { LibraryModel } from '../src/providers/forecasting/library-models.ts';
+import { askPython, installedPythonModels } from './trials/python.ts';
+import type { PythonModel } from './trials/python.ts';
 
 /** Forecasts asked for: so many hosted VMs, each this often. */
 const fleet = 10_000;
@@ -29,7 +32,8 @@ function cpuMs(): number {
 
 /**
  * CPU of forecasting for 10,000 hosted VMs every 5 minutes, from measured costs of one: a tick (read state, predict, 6 h) and
- * a daily refit, beside Prophet, MSTL and ARIMA refitted at every forecast. `--fits N` and `--ticks N` bound the run.
+ * a daily refit, beside Prophet, MSTL and ARIMA refitted at every forecast, and beside `statsforecast` and `prophet` from PyPI
+ * where `UMBRA_BENCH_PYTHON` has them. `--fits N` and `--ticks N` bound the run.
  */
 export async function run(args: string[]): Promise<Record<string, unknown>> {
   const { values } = parseArgs({
@@ -65,20 +69,30 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
 
   const libraries: Record<string, number> = {};
   const fortnight = { ...history, qps: history.qps.slice(-14 * perDay) };
-  for (const name of ['mstl', 'arima', 'prophet'] satisfies LibraryModel[]) {
-    await fitLibrary(name, fortnight, 72);
+  for (const name of ['mstl', 'mstl-week', 'arima', 'prophet'] satisfies LibraryModel[]) {
+    const seen = name === 'mstl-week' ? history : fortnight;
+    await fitLibrary(name, seen, 72);
     started = cpuMs();
-    await fitLibrary(name, fortnight, 72);
+    await fitLibrary(name, seen, 72);
     libraries[name] = cpuMs() - started;
+  }
+  // Hourly for MSTL + AutoARIMA: two seasons of 288 and 2,016 steps would take it minutes.
+  const hourly = summed(history, 3_600_000);
+  for (const [name, version] of Object.entries(installedPythonModels())) {
+    const series = name === 'mstl-autoarima' ? hourly : fortnight;
+    const { length } = series.qps;
+    const question = { origins: [length - 1, length], horizonSteps: 72, windowSteps: length };
+    const said = await askPython(name as PythonModel, series, question);
+    libraries[`${name} of ${version}${series === hourly ? ', hourly' : ''}`] = said.at(-1)!.cpuMs;
   }
   const rows: [string, number][] = [
     ['umbra (tick + daily refit)', tickMs],
     ...Object.entries(libraries).map(([name, ms]): [string, number] => [`${name} (fit at every forecast)`, ms]),
   ];
-  console.log(`${'model'.padEnd(28)} CPU ms per forecast   cores for ${fleet} VMs every 5 min`);
+  console.log(`${'model'.padEnd(70)} CPU ms per forecast   cores for ${fleet} VMs every 5 min`);
   for (const [name, ms] of rows)
     console.log(
-      `${name.padEnd(28)} ${ms.toFixed(2).padStart(19)}   ${((fleet * ms) / 1_000 / everySeconds).toFixed(2)}`,
+      `${name.padEnd(70)} ${ms.toFixed(2).padStart(19)}   ${((fleet * ms) / 1_000 / everySeconds).toFixed(2)}`,
     );
   const short = (value: number): number => Number(value.toPrecision(4));
   const figures = {

@@ -135,7 +135,7 @@ export function foresightReport(now: EpochMs): ForesightReport {
     risk: {
       ...{ outcomes: 908, needs: 13, brier: 0.0102, skill: 0.31, corrected: false },
       healthWeights:
-        'health findings weigh as published estimates do, until 30 failures of this fleet are known (2 are)',
+        'health findings weigh as published estimates do, until 30 failures of this fleet are known (2 so far)',
       text: '908 evaluations, 13 needs: Brier score 0.0102, skill 0.31 over the base rate',
     },
     pool: { hits: 12, misses: 1, idleHours: 431.5 },

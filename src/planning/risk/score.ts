@@ -81,7 +81,7 @@ export function assessRisk(question: RiskQuestion): Risk {
 export function weightsText(weights: RiskQuestion['healthWeights']): string {
   const { learned = false, failures = 0 } = weights ?? {};
   if (learned) return `health findings weigh as learned from ${failures} failures of this fleet`;
-  return `health findings weigh as published estimates do, until ${leastFailures} failures of this fleet are known (${failures} are)`;
+  return `health findings weigh as published estimates do, until ${leastFailures} failures of this fleet are known (${failures} so far)`;
 }
 
 /** `62: demand p99 passes capacity at 18:40 (41), node pve2 failed 2 times this month (21)`. */

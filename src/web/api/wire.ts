@@ -53,7 +53,12 @@ export type ForesightAnswer = {
   readonly models?: readonly ModelScore[];
   readonly hostedVms?: readonly HostedVmScore[];
   readonly reliability?: readonly { readonly predicted: number; readonly observed: number; readonly count: number }[];
-  readonly risk?: { readonly outcomes: number; readonly needs: number; readonly text: string };
+  readonly risk?: {
+    readonly outcomes: number;
+    readonly needs: number;
+    readonly text: string;
+    readonly healthWeights?: string;
+  };
   readonly pool?: { readonly hits: number; readonly misses: number; readonly idleHours: number };
   readonly misses?: readonly {
     readonly hostedVmId: string;

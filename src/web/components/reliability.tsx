@@ -3,7 +3,16 @@ import { formatPercent } from '../text/numbers.ts';
 type Bin = { readonly predicted: number; readonly observed: number; readonly count: number };
 
 /** When Umbra said 20%, how often did it happen? On the diagonal, one in five. */
-export function Reliability({ bins, text }: { readonly bins: readonly Bin[]; readonly text: string | undefined }) {
+export function Reliability({
+  bins,
+  text,
+  weights,
+}: {
+  readonly bins: readonly Bin[];
+  readonly text: string | undefined;
+  /** Whose estimates the weights of health findings are. */
+  readonly weights: string | undefined;
+}) {
   const filled = bins.filter((bin) => bin.count > 0);
   const most = Math.max(1, ...filled.map((bin) => bin.count));
   return (
@@ -12,6 +21,7 @@ export function Reliability({ bins, text }: { readonly bins: readonly Bin[]; rea
       <p class="quiet">
         {text === undefined ? 'Too few scored moments have been followed by an outcome.' : sentence(text)}
       </p>
+      {weights === undefined ? null : <p class="quiet">{sentence(weights)}</p>}
       {filled.length === 0 ? null : (
         <div class="side-by-side">
           <svg

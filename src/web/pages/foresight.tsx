@@ -24,7 +24,7 @@ export function ForesightPage() {
         <>
           <InUse answer={answer} />
           <Models answer={answer} />
-          <Reliability bins={answer.reliability ?? []} text={answer.risk?.text} />
+          <Reliability bins={answer.reliability ?? []} text={answer.risk?.text} weights={answer.risk?.healthWeights} />
           <Pool answer={answer} />
           <Misses answer={answer} />
         </>

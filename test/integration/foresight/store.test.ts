@@ -285,7 +285,7 @@ describe('health of machines', () => {
     expect(await stores.beliefs.healthWeights()).toMatchObject({ learned: false, failures: 1, outcomes: 2 });
     const { risk } = await reportForesight(deps(), now);
     expect(risk.healthWeights).toBe(
-      'health findings weigh as published estimates do, until 30 failures of this fleet are known (1 are)',
+      'health findings weigh as published estimates do, until 30 failures of this fleet are known (1 so far)',
     );
   });
 });

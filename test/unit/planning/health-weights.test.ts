@@ -72,7 +72,7 @@ describe('a risk with health findings', () => {
 
   test('says whose estimates they are weighed by', () => {
     expect(assessRisk(question).healthWeights).toBe(
-      'health findings weigh as published estimates do, until 30 failures of this fleet are known (0 are)',
+      'health findings weigh as published estimates do, until 30 failures of this fleet are known (0 so far)',
     );
     const learned = { learned: true, failures: 42, weights: priorWeights };
     expect(assessRisk({ ...question, healthWeights: learned }).healthWeights).toBe(

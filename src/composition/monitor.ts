@@ -9,6 +9,7 @@ import { parseInstanceId } from '../domain/instance.ts';
 import { minuteMs, secondMs } from '../domain/time.ts';
 import { systemClock } from '../monitor/clock.ts';
 import { clusterSource } from '../monitor/cluster-views.ts';
+import { guardedSeries } from '../foresight/guarding.ts';
 import { demandSource } from '../monitor/demand.ts';
 import { heartbeatSource } from '../monitor/heartbeats.ts';
 import type { MonitoredInstance } from '../monitor/monitored.ts';
@@ -147,16 +148,25 @@ function sourcesOf({ stores, providers, inventory }: Parts): EvidenceSource[] {
       // One cluster that is away must not blind us to the others.
       return views.flatMap((view) => (view.status === 'fulfilled' ? [view.value] : []));
     }),
-    demandSource(async (hostedVmIds) => {
-      const to = Math.floor(Date.now() / bucketMs) * bucketMs;
-      const series = await stores.demand.readMany({ hostedVmIds, from: to - minuteMs, to, stepMs: bucketMs });
-      return new Map(
-        [...series].flatMap(([id, { start, qps }]) => {
-          const newest = qps.findLastIndex(Number.isFinite);
-          return newest < 0 ? [] : [[id, { at: start + newest * bucketMs, qps: qps[newest]! }] as const];
-        }),
-      );
-    }),
+    demandSource(
+      async (hostedVmIds) => {
+        const to = Math.floor(Date.now() / bucketMs) * bucketMs;
+        const series = await stores.demand.readMany({ hostedVmIds, from: to - minuteMs, to, stepMs: bucketMs });
+        return new Map(
+          [...series].flatMap(([id, { start, qps }]) => {
+            const newest = qps.findLastIndex(Number.isFinite);
+            return newest < 0 ? [] : [[id, { at: start + newest * bucketMs, qps: qps[newest]! }] as const];
+          }),
+        );
+      },
+      async (hostedVmId, counted) => {
+        const [first, last] = [counted[0]!, counted.at(-1)!];
+        const steps = Math.round((last.at - first.at) / bucketMs) + 1;
+        const qps = new Array<number>(steps).fill(NaN);
+        const guarded = await guardedSeries(stores, hostedVmId, { start: first.at, stepMs: bucketMs, qps });
+        return counted.map(({ at }) => ({ at, qps: guarded.qps[(at - first.at) / bucketMs] ?? NaN }));
+      },
+    ),
   ];
 }
 

@@ -6,14 +6,18 @@ import type { BeliefStore } from '../ports/belief-store.ts';
 import type { CpuSampleStore } from '../ports/cpu-samples.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { Registry } from '../ports/registry.ts';
-import { stepMs } from './history.ts';
+import { guardInTurns } from './guarding.ts';
+import { readEvidence, stepMs } from './history.ts';
 
 /** Two weeks: older load may be that of an older version of the service. */
 const learnFromMs = 14 * dayMs;
 
+/** Below this share of what was counted, what was counted is not known to be real. */
+const believedShare = 0.95;
+
 export type CapacityDeps = {
   readonly registry: Pick<Registry, 'views'>;
-  readonly demand: Pick<DemandStore, 'read'>;
+  readonly demand: Pick<DemandStore, 'readMeasures'>;
   readonly samples: CpuSampleStore;
   readonly beliefs: Pick<BeliefStore, 'setLearned'>;
   /** 0..1 of the guest's vCPUs now; undefined where it is not known. */
@@ -44,7 +48,11 @@ export async function learnCapacities(deps: CapacityDeps, ids: readonly string[]
     const means = await deps.samples.means(hostedVmId, now - learnFromMs, stepMs);
     const [first, last] = [means[0], means.at(-1)];
     if (first === undefined || last === undefined) continue;
-    const { start, qps } = await deps.demand.read({ hostedVmId, from: first.at, to: last.at + stepMs, stepMs });
+    const evidence = await readEvidence(deps, { hostedVmId, from: first.at, to: last.at + stepMs, stepMs });
+    const { start, qps: counted } = evidence.deduplicated;
+    const believed = (await guardInTurns(evidence)).series.qps;
+    // A flood of questions is no load on the machine, which would seem to carry anything: such moments teach nothing.
+    const qps = counted.map((each, i) => ((believed[i] ?? NaN) < each * believedShare ? NaN : each));
     const points = means.map(({ at, cpu }) => ({ cpu, qps: qps[(at - start) / stepMs] ?? NaN }));
     await deps.beliefs.setLearned(hostedVmId, now, learnCapacity(points));
   }

@@ -1,6 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DemandSeries } from '../domain/demand.ts';
+import { hourMs } from '../domain/time.ts';
 import { believedDemand, guardDemand, slicedEvidence } from '../planning/spawn-guard.ts';
 import type { BelievedDemand, DemandEvidence, GuardedDemand, GuardState } from '../planning/spawn-guard.ts';
+import type { DemandStore } from '../ports/demand-store.ts';
+import { readEvidence } from './history.ts';
 
 /** Steps judged in one turn of the event loop: a millisecond or two, even while the code is cold. */
 const stepsATurn = 250;
@@ -28,4 +32,19 @@ export async function believeInTurns(history: DemandEvidence, newest: DemandEvid
   const before = await guardInTurns(slicedEvidence(history, 0, known));
   const rest = believedDemand(slicedEvidence(history, known), newest, before.state);
   return { ...rest, recent: { start, stepMs, qps: [...before.series.qps, ...rest.recent.qps] } };
+}
+
+/** What a guard learns from, before the steps that are asked about. */
+const usualFromMs = 2 * hourMs;
+
+/** A series that was counted, as the spawn guard lets decisions see it. Never above what was counted. */
+export async function guardedSeries(
+  deps: { readonly demand: Pick<DemandStore, 'readMeasures'> },
+  hostedVmId: string,
+  { start, stepMs, qps }: DemandSeries,
+): Promise<DemandSeries> {
+  const before = Math.ceil(usualFromMs / stepMs);
+  const query = { hostedVmId, from: start - before * stepMs, to: start + qps.length * stepMs, stepMs };
+  const { series } = await guardInTurns(await readEvidence(deps, query));
+  return { start, stepMs, qps: series.qps.slice(before) };
 }

@@ -1,4 +1,5 @@
 import { bucketMs } from '../domain/demand.ts';
+import type { DemandSeries } from '../domain/demand.ts';
 import type { UmbraEvent } from '../domain/event.ts';
 import { dayMs, hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
@@ -11,8 +12,15 @@ import type { BeliefStore, Drift } from '../ports/belief-store.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { EventLog } from '../ports/event-log.ts';
 import type { FitLedger } from '../ports/fit-ledger.ts';
-import type { FindingOutcome, OutcomeStore, StepOutcome, UnjudgedEvaluation } from '../ports/outcome-store.ts';
+import type {
+  FindingOutcome,
+  JudgedEvaluation,
+  OutcomeStore,
+  StepOutcome,
+  UnjudgedEvaluation,
+} from '../ports/outcome-store.ts';
 import type { Registry } from '../ports/registry.ts';
+import { guardedSeries } from './guarding.ts';
 import { stepMs } from './history.ts';
 import { judgeEvaluation, needsIn } from './needs.ts';
 
@@ -34,7 +42,7 @@ const keepMs = 30 * dayMs;
 const mostEvents = 1_000;
 
 export type JudgeDeps = {
-  readonly demand: Pick<DemandStore, 'readMany'>;
+  readonly demand: Pick<DemandStore, 'readMany' | 'readMeasures'>;
   readonly registry: Pick<Registry, 'events'>;
   readonly outcomes: OutcomeStore;
   readonly beliefs: BeliefStore;
@@ -47,6 +55,10 @@ export type JudgeDeps = {
  * Compares what was said with what came, once a minute: risks with needs, forecasts with demand. Corrects the risk
  * score where it was wrong, raises an alarm where a forecast drifts, and switches it off where it fails. Two judges
  * that overlap write the same rows.
+ *
+ * What came is demand as the spawn guard believes it, as in the forecasts themselves: a flood is neither a need that
+ * teaches the fleet higher risks nor a miss that switches a forecast off. The guard only ever takes away, so it is asked
+ * where what was counted would say something.
  */
 export async function judge(deps: JudgeDeps, now: EpochMs): Promise<{ judged: number; compared: number }> {
   const judged = await judgeRisks(deps, now);
@@ -90,11 +102,15 @@ async function judgeRisks(deps: JudgeDeps, now: EpochMs): Promise<number> {
     const from = Math.floor((Math.min(...all.map(({ at }) => at)) - begunBackMs) / minuteMs) * minuteMs;
     const to = Math.max(...all.map(({ at, leadTimeMs }) => at + leadTimeMs));
     const series = await deps.demand.readMany({ hostedVmIds: ids, from, to, stepMs: minuteMs });
-    const judged = ids.flatMap((id) => {
-      const demand = series.get(id)!;
+    const judged: JudgedEvaluation[] = [];
+    for (const id of ids) {
+      const counted = series.get(id)!;
+      const said = byId.get(id)!;
+      const above = counted.qps.some((qps) => said.some(({ capacityQps }) => qps > capacityQps));
+      const demand = above ? await guardedSeries(deps, id, counted) : counted;
       const events = happened.filter(({ hostedVmId }) => hostedVmId === id);
-      return byId.get(id)!.map((each) => judgeEvaluation(each, demand, needsIn(demand, each.capacityQps, events)));
-    });
+      judged.push(...said.map((each) => judgeEvaluation(each, demand, needsIn(demand, each.capacityQps, events))));
+    }
     await deps.outcomes.judge(judged);
     count += judged.length;
   }
@@ -109,18 +125,26 @@ async function compareForecasts(deps: JudgeDeps, now: EpochMs): Promise<number> 
     const said = await deps.outcomes.uncompared(ids, steps);
     if (said.length === 0) continue;
     const from = Math.min(...said.map(({ at }) => at));
-    const series = await deps.demand.readMany({ hostedVmIds: ids, from, to, stepMs });
+    const counted = await deps.demand.readMany({ hostedVmIds: ids, from, to, stepMs });
+    const series = new Map(counted);
+    const above = said.filter((each) => demandAt(counted, each) > each.p90).map(({ hostedVmId }) => hostedVmId);
+    for (const id of new Set(above)) series.set(id, await guardedSeries(deps, id, counted.get(id)!));
     const outcomes = said
-      .map((each): StepOutcome => {
-        const { start, qps } = series.get(each.hostedVmId)!;
-        return { ...each, actual: qps[(each.at - start) / stepMs] ?? NaN };
-      })
+      .map((each): StepOutcome => ({ ...each, actual: demandAt(series, each) }))
       .filter(({ actual }) => Number.isFinite(actual));
     await deps.outcomes.compare(outcomes);
     count += outcomes.length;
     await judgeDrift(deps, [...new Set(outcomes.map(({ hostedVmId }) => hostedVmId))], now);
   }
   return count;
+}
+
+function demandAt(
+  series: ReadonlyMap<string, DemandSeries>,
+  { hostedVmId, at }: { readonly hostedVmId: string; readonly at: EpochMs },
+): number {
+  const { start, qps } = series.get(hostedVmId)!;
+  return qps[(at - start) / stepMs] ?? NaN;
 }
 
 /** Looks at the newest day of each; says so when belief changes. */

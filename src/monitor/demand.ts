@@ -7,6 +7,9 @@ import type { EvidenceSource } from './source.ts';
 /** The newest complete bucket of one hosted VM. */
 export type DemandReading = { readonly at: EpochMs; readonly qps: number };
 
+/** What the spawn guard believes of a series that was counted; the newest bucket comes last. */
+export type Believe = (hostedVmId: string, counted: readonly DemandReading[]) => Promise<readonly DemandReading[]>;
+
 /** Readings kept per hosted VM: five minutes of 10 s buckets. */
 const memory = 30;
 /** A median of fewer is not worth comparing with. */
@@ -43,19 +46,18 @@ export function remember(
 }
 
 /**
- * What the stream of DNS answers says about the serving instances. More demand than capacity is overload; demand that
- * vanishes is a hint of failure, one vote among others, and none at all when it vanishes for half of the fleet:
+ * What the stream of DNS answers says about the serving instances. More demand than capacity is overload, as far as the
+ * spawn guard believes it: an overload makes larger shadows, and a flood of questions must not (`dns.md` 6: then the
+ * guests' own word counts). Demand that vanishes, as it was counted, is a hint of failure, one vote among others, and none at all when it vanishes for half of the fleet:
  * then our own eyes are the likelier cause.
  */
 export function judgeDemand(
   instances: readonly MonitoredInstance[],
   history: ReadonlyMap<string, readonly DemandReading[]>,
+  believed: ReadonlyMap<string, readonly DemandReading[]> = history,
 ): Map<InstanceId, Finding> {
   const serving = instances.filter((monitored) => monitored.serving);
-  const capacity = new Map<string, number>();
-  for (const { hostedVmId, capacityQps } of serving) {
-    capacity.set(hostedVmId, (capacity.get(hostedVmId) ?? 0) + capacityQps);
-  }
+  const capacity = capacityOf(instances);
   const gone = [...capacity.keys()].filter((hostedVmId) => collapsed(history.get(hostedVmId) ?? []));
   const blind = gone.length > 1 && gone.length * 2 >= capacity.size;
 
@@ -73,8 +75,12 @@ export function judgeDemand(
       evidence,
     });
     const rate = `${newest.qps.toFixed(0)} q/s`;
-    if (last.length === inARow && last.every(({ qps }) => qps > limit)) {
-      findings.set(instance, found('overloaded', `demand of ${rate} is above the ${limit} q/s that serve it`));
+    if (crowded(last, limit)) {
+      const real = (believed.get(hostedVmId) ?? readings).slice(-inARow);
+      const finding = crowded(real, limit)
+        ? found('overloaded', `demand of ${rate} is above the ${limit} q/s that serve it`)
+        : found('healthy', `demand of ${rate}, of which ${real.at(-1)?.qps.toFixed(0) ?? '0'} q/s are believed`);
+      findings.set(instance, finding);
     } else if (gone.includes(hostedVmId)) {
       const evidence = `demand fell to ${rate}`;
       findings.set(instance, found(blind ? 'unknown' : 'failed', blind ? `${evidence}, as elsewhere` : evidence));
@@ -85,15 +91,42 @@ export function judgeDemand(
 
 export function demandSource(
   read: (hostedVmIds: readonly string[]) => Promise<ReadonlyMap<string, DemandReading>>,
+  believe: Believe,
   everyMs = 2_000,
 ): EvidenceSource {
   const history = new Map<string, readonly DemandReading[]>();
+  const believed = new Map<string, readonly DemandReading[]>();
+
+  /** Asked once for each bucket, and only where what was counted is above what serves: the guard only takes away. */
+  async function doubt(instances: readonly MonitoredInstance[]): Promise<void> {
+    for (const [hostedVmId, limit] of capacityOf(instances)) {
+      const last = (history.get(hostedVmId) ?? []).slice(-inARow);
+      if (!crowded(last, limit)) believed.delete(hostedVmId);
+      else if (believed.get(hostedVmId)?.at(-1)?.at !== last.at(-1)!.at)
+        believed.set(hostedVmId, await believe(hostedVmId, last));
+    }
+  }
+
   return {
     source: { vantage: 'dns', kind: 'dns' },
     everyMs,
     async look(instances) {
       remember(history, await read([...new Set(instances.map(({ hostedVmId }) => hostedVmId))]));
-      return judgeDemand(instances, history);
+      await doubt(instances);
+      return judgeDemand(instances, history, believed);
     },
   };
+}
+
+/** What serves each hosted VM together. */
+function capacityOf(instances: readonly MonitoredInstance[]): Map<string, number> {
+  const capacity = new Map<string, number>();
+  for (const { hostedVmId, capacityQps, serving } of instances) {
+    if (serving) capacity.set(hostedVmId, (capacity.get(hostedVmId) ?? 0) + capacityQps);
+  }
+  return capacity;
+}
+
+function crowded(last: readonly DemandReading[], limit: number): boolean {
+  return last.length === inARow && last.every(({ qps }) => qps > limit);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { judgeViews } from '../../../src/monitor/cluster-views.ts';
-import { judgeDemand, remember } from '../../../src/monitor/demand.ts';
+import { demandSource, judgeDemand, remember } from '../../../src/monitor/demand.ts';
 import { judgeHeartbeats } from '../../../src/monitor/heartbeats.ts';
 import { monitored } from './virtual-world.ts';
 import type { DemandReading } from '../../../src/monitor/demand.ts';
@@ -114,6 +114,30 @@ describe('the stream of DNS answers', () => {
 
   test('above the capacity that serves it for two buckets is overload', () => {
     expect(judged({ vm1: [90, 120], vm2: [101, 102] })).toEqual({ 'vm1/0': 'healthy', 'vm2/0': 'overloaded' });
+  });
+
+  test('counts above capacity as far as it is believed: a flood is no overload, a crowd that is known is', async () => {
+    const readings = new Map([['vm1', [90, 400, 410, 420].map((qps, i): DemandReading => ({ at: i * 10_000, qps }))]]);
+    const asked: number[] = [];
+    const look = async (share: number, upTo: number): Promise<string | undefined> => {
+      let next = 0;
+      const source = demandSource(
+        () => Promise.resolve(new Map([['vm1', readings.get('vm1')![Math.min(next++, upTo)]!]])),
+        (_id, counted) => {
+          asked.push(counted.at(-1)!.at);
+          return Promise.resolve(counted.map(({ at, qps }) => ({ at, qps: qps * share })));
+        },
+      );
+      let found: string | undefined;
+      for (let i = 0; i <= upTo + 1; i += 1) found = (await source.look([monitored(1)], i)).get('vm1/0')?.finding;
+      return found;
+    };
+    expect(await look(0.2, 3)).toBe('healthy');
+    expect(await look(0.9, 3)).toBe('overloaded');
+    // Once for each bucket, and not at all while the demand is within what serves.
+    expect(asked).toEqual([20_000, 30_000, 20_000, 30_000]);
+    expect(await look(0, 0)).toBe('healthy');
+    expect(asked).toHaveLength(4);
   });
 
   test('is shared by all that serve', () => {

@@ -1,4 +1,4 @@
-import type { FailoverDecision, LookAgainResult } from '../domain/hosted-vm/decision.ts';
+import type { FailoverDecision, LookAgainResult, SecondLook } from '../domain/hosted-vm/decision.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Refusal } from '../domain/reason.ts';
@@ -33,13 +33,18 @@ const wakeMs = 120_000;
 export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hypervisorOf' | 'nameServerOf'>) {
   return {
     /** Looks again at what is said to fail and at what could take over, and decides. */
-    async lookAgain(situation: Omit<Situation, 'looks'>): Promise<LookAgainResult> {
-      const { spec, serving, candidates } = situation;
+    async lookAgain(situation: Omit<Situation, 'looks' | 'frozen'>): Promise<LookAgainResult> {
+      const { spec, serving, candidates, troubled, finding } = situation;
       const awake = [...serving, ...candidates.filter((instance) => !isAsleep(instance))];
+      const inTrouble = serving.filter(({ id }) => finding === 'failed' && troubled.includes(id));
+      const freezes = inTrouble.map((instance) => ({ id: instance.id, held: isFrozen(deps, instance) }));
       const looks = await Promise.all(
         awake.map((instance) => lookAt(deps.probe, spec, instance, secondLookMs, cancellation())),
       );
-      const decision: FailoverDecision = decideFailover({ ...situation, looks });
+      const silent = freezes.filter(({ id }) => looks.some((look) => look.instance === id && isSilent(look)));
+      const held = await Promise.all(silent.map(async (each) => ({ ...each, held: await each.held })));
+      const frozen = held.filter((each) => each.held).map(({ id }) => id);
+      const decision: FailoverDecision = decideFailover({ ...situation, looks, frozen });
       return { looks, decision };
     },
 
@@ -69,6 +74,33 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
       return { answers: await becomesHealthy(deps.probe, spec, instance, wakeMs, beat, cancellation()) };
     },
   };
+}
+
+/** A refusal comes at once, and a guest that refuses is not frozen: nobody has to wait for Proxmox then. */
+function isSilent({ answers, latencyMs }: SecondLook): boolean {
+  return !answers && latencyMs >= secondLookMs * 0.9;
+}
+
+/**
+ * Does a backup or snapshot hold this guest's file systems just now? Asked beside the look, which takes as long when a guest
+ * is silent, and never waited for longer: a Proxmox that does not answer delays no failover. Only a guest that somebody's
+ * backup has locked is asked by its agent, because a hung one would keep one of its node's few API workers busy.
+ */
+async function isFrozen({ hypervisorOf }: Pick<ActivityDeps, 'hypervisorOf'>, instance: Instance): Promise<boolean> {
+  const signal = AbortSignal.any([cancellation(), AbortSignal.timeout(secondLookMs)]);
+  const ask = async (): Promise<boolean> => {
+    const hypervisor = await hypervisorOf(instance.cluster);
+    if (hypervisor.observeAgent === undefined || instance.vmid === undefined) return false;
+    const ref = refOf(instance);
+    const lock = (await hypervisor.observeGuest(ref, signal))?.lock;
+    if (lock !== 'backup' && lock !== 'snapshot') return false;
+    const agent = await hypervisor.observeAgent(ref, signal);
+    return agent.kind === 'ready' && agent.frozen;
+  };
+  const late = new Promise<false>((resolve) => {
+    signal.addEventListener('abort', () => resolve(false), { once: true });
+  });
+  return await Promise.race([ask().catch(() => false), late]);
 }
 
 /** @throws when the instance has no guest yet: a bug of the caller */

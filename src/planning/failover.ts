@@ -23,6 +23,8 @@ export type Situation = {
   /** Instances traffic could move to, looked at or not. */
   readonly candidates: readonly Instance[];
   readonly looks: readonly SecondLook[];
+  /** Silent ones whose guest agent has just said that a backup or snapshot holds their file systems. */
+  readonly frozen: readonly InstanceId[];
   readonly evaluation: Evaluation | null;
   readonly breaker: BreakerNews | null;
   readonly failoversAt: readonly EpochMs[];
@@ -33,6 +35,8 @@ export type Situation = {
 
 /** How soon a finding that did not hold is looked at again: the monitors will have said otherwise by then. */
 const notConfirmedMs = 2 * secondMs;
+/** A backup or snapshot holds a guest's file systems for seconds. What is silent for longer is not waiting for a thaw. */
+const longestFreezeMs = 30 * secondMs;
 /** How soon an empty hand is looked at again; a shadow that becomes warm wakes it earlier. */
 const nothingReadyMs = 30 * secondMs;
 /** Carrying p90 with this much to spare, so that the new set is not overloaded at once. */
@@ -49,6 +53,11 @@ function decideFailed(situation: Situation): FailoverDecision {
   if (alive !== undefined && situation.troubled.length === 1) {
     const text = `${verdict.agree} of ${verdict.reporting} vantage points found it failed, but it answers: ${alive.detail}`;
     return { kind: 'hold', lookAgainInMs: notConfirmedMs, reason: { code: 'answers-after-all', text } };
+  }
+  const frozen = situation.frozen.filter((id) => situation.troubled.includes(id));
+  if (frozen.length === situation.troubled.length && now - verdict.sinceMs < longestFreezeMs) {
+    const text = `${frozen.join(' and ')} is silent for ${formatDuration(now - verdict.sinceMs)} because a backup or snapshot holds its file systems: it is awaited for ${formatDuration(longestFreezeMs)}`;
+    return { kind: 'hold', lookAgainInMs: notConfirmedMs, reason: { code: 'frozen', text } };
   }
   const dead = situation.troubled.filter((id) => !looks.some((look) => look.instance === id && look.answers));
   const staying = situation.serving.filter(({ id }) => !dead.includes(id));

@@ -243,6 +243,7 @@ export class ToldStory {
       serving,
       candidates: ready,
       looks,
+      frozen: [],
       now: this.#time.now,
     });
     this.#become(withDecision(state, trouble, { looks, decision }, this.#time.now));

@@ -276,6 +276,7 @@ export class Run {
           serving: seen.serving.map((id) => instanceOf(seen, id)),
           candidates: candidates(seen),
           looks,
+          frozen: [],
           now,
         });
         this.state = withDecision(seen, step.trouble, { looks, decision }, now);

@@ -57,6 +57,7 @@ function situation(changes: Partial<Situation> = {}): Situation {
     serving: [instance(0, 1)],
     candidates: [instance(1, 1), instance(2, 2), instance(3, 0.5)],
     looks: [look('shop/0', false), look('shop/1', true), look('shop/2', true), look('shop/3', true)],
+    frozen: [],
     evaluation: evaluationOf(60),
     breaker: null,
     failoversAt: [],
@@ -96,6 +97,15 @@ describe('what a failed primary leads to', () => {
   test('it holds when the primary answers after all', () => {
     const looks = [look('shop/0', true), look('shop/1', true)];
     expect(decideFailover(situation({ looks }))).toMatchObject({ kind: 'hold', reason: { code: 'answers-after-all' } });
+  });
+
+  test('it waits for the thaw of one that a backup has frozen, for half a minute', () => {
+    const frozen = { frozen: ['shop/0'] };
+    expect(decideFailover(situation(frozen))).toMatchObject({ kind: 'hold', reason: { code: 'frozen' } });
+    const verdict = { ...situation().verdict, sinceMs: now - 31_000 };
+    expect(decideFailover(situation({ ...frozen, verdict })).kind).toBe('move');
+    const serving = [instance(0, 1), instance(2, 2, { state: { kind: 'serving', since: 0 } })];
+    expect(decideFailover(situation({ ...frozen, serving, troubled: ['shop/0', 'shop/2'] })).kind).toBe('move');
   });
 
   test('one of two that share is taken out without counting as a failover', () => {

@@ -5,10 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { Warmth } from '../../src/domain/instance.ts';
+import type { Instance, Warmth } from '../../src/domain/instance.ts';
+import { minuteMs, secondMs } from '../../src/domain/time.ts';
 import { serveWorld } from './remote-world.ts';
 import { specOf } from './spec-of.ts';
 import { bundleWithFakes, eventually, Stage } from './stage.ts';
+
+/**
+ * What is lived through once a shadow serves: nothing more, its promotion and the old primary's retirement and deletion,
+ * or the way back. Calls are counted from where that begins.
+ */
+export type Chapter = 'failover' | 'promotion' | 'hand-back';
 
 /** Where the worker dies: at the n-th call of this kind, before it takes effect or after, before the answer arrives. */
 export type KillPoint = {
@@ -17,9 +24,26 @@ export type KillPoint = {
   readonly when: 'before' | 'after';
   /** How the shadow is kept; hot unless told. */
   readonly warmth?: Warmth;
+  /** `failover` unless told. */
+  readonly chapter?: Chapter;
+  /** Only calls about this guest are counted. */
+  readonly vmid?: number;
 };
 
-/** Every await of a failover that touches the world, and those of the shadow's making before it. */
+export function nameOfPoint({ when, call, nth, warmth, chapter, vmid }: KillPoint): string {
+  const parts = [chapter, when, call, vmid, nth, warmth];
+  return parts.filter((part) => part !== undefined).join(' ');
+}
+
+/** Before the call takes effect, and after it has, before the answer arrives. */
+function around(point: Omit<KillPoint, 'when' | 'nth'>): KillPoint[] {
+  return [
+    { ...point, nth: 1, when: 'before' },
+    { ...point, nth: 1, when: 'after' },
+  ];
+}
+
+/** Every await that touches the world: of a failover and the shadow's making before it, of what follows, and of the way back. */
 export const killPoints: readonly KillPoint[] = [
   // Adoption: look, rights, names, marker.
   { call: 'hypervisor.observeGuest', nth: 1, when: 'after' },
@@ -60,6 +84,26 @@ export const killPoints: readonly KillPoint[] = [
   { call: 'registry.save', nth: 1, when: 'after' },
   { call: 'registry.save', nth: 4, when: 'before' },
   { call: 'registry.save', nth: 4, when: 'after' },
+  // Probation is over: a last look, the marker of the new primary, and the old one stopped and marked retired.
+  { chapter: 'promotion', call: 'probes.probe', nth: 1, when: 'before' },
+  { chapter: 'promotion', call: 'dns.observe', nth: 1, when: 'after' },
+  ...around({ chapter: 'promotion', call: 'hypervisor.ensureMarked', vmid: 9001 }),
+  // By the hosted VM first, then once more by the workflow of the guest itself.
+  { chapter: 'promotion', call: 'hypervisor.ensureMarked', vmid: 9001, nth: 2, when: 'after' },
+  ...around({ chapter: 'promotion', call: 'hypervisor.ensurePower', vmid: 101 }),
+  ...around({ chapter: 'promotion', call: 'hypervisor.ensureMarked', vmid: 101 }),
+  // Its disk has been kept long enough: stopped and marked once more, five guards, deletion.
+  { chapter: 'promotion', call: 'hypervisor.ensureMarked', vmid: 101, nth: 2, when: 'before' },
+  { chapter: 'promotion', call: 'hypervisor.ensureMarked', vmid: 101, nth: 2, when: 'after' },
+  { chapter: 'promotion', call: 'workflows.hostedVmOf', nth: 1, when: 'after' },
+  { chapter: 'promotion', call: 'probes.probe', nth: 2, when: 'after' },
+  ...around({ chapter: 'promotion', call: 'hypervisor.ensureDeleted', vmid: 101 }),
+  // An operator hands back: the former primary is woken and looked at, named, protected; the shadow stands by again.
+  ...around({ chapter: 'hand-back', call: 'hypervisor.ensurePower', vmid: 101 }),
+  { chapter: 'hand-back', call: 'probes.probe', nth: 1, when: 'after' },
+  ...around({ chapter: 'hand-back', call: 'dns.ensureAnswers' }),
+  ...around({ chapter: 'hand-back', call: 'hypervisor.ensureMarked', vmid: 101 }),
+  ...around({ chapter: 'hand-back', call: 'hypervisor.ensureMarked', vmid: 9001 }),
 ];
 
 export type EndState = {
@@ -71,14 +115,14 @@ export type EndState = {
   readonly clones: readonly string[];
   readonly oldPrimary: string;
   readonly newPrimaryProtected: boolean;
+  readonly deletions: readonly string[];
   readonly duplicateEvents: number;
 };
 
 /** One to begin with, one after the kill; more only when a busy machine makes a start fail. */
 const mostStarts = 10;
 
-/** What every run must end in, whenever the worker is killed. */
-export const expectedEnd: EndState = {
+const afterFailover: EndState = {
   phase: 'probation',
   serving: ['shop/1'],
   answers: ['10.0.1.1'],
@@ -86,31 +130,55 @@ export const expectedEnd: EndState = {
   clones: ['clone 101 -> 9001', 'clone 101 -> 9002'],
   oldPrimary: 'stopped',
   newPrimaryProtected: true,
+  deletions: [],
   duplicateEvents: 0,
 };
 
+/** What every run must end in, whenever the worker is killed. */
+const expectedEnds: Readonly<Record<Chapter, EndState>> = {
+  failover: afterFailover,
+  promotion: { ...afterFailover, phase: 'guarded', oldPrimary: 'gone', deletions: ['delete 101'] },
+  'hand-back': {
+    ...afterFailover,
+    phase: 'guarded',
+    serving: ['shop/0'],
+    answers: ['10.0.0.11'],
+    generations: [1, 2, 3],
+    oldPrimary: 'running',
+    newPrimaryProtected: false,
+  },
+};
+
+export function expectedEndOf({ chapter = 'failover' }: KillPoint): EndState {
+  return expectedEnds[chapter];
+}
+
 /**
- * Runs a hosted VM from adoption into probation with its worker in another process, kills that process by SIGKILL at
- * the point given, starts another, and says where it all ended.
+ * Runs a hosted VM from adoption into probation, and through the chapter of the point given, with its worker in another
+ * process; kills that process by SIGKILL at the point, starts another, and says where it all ended.
  */
-export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint | undefined): Promise<EndState> {
+export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint): Promise<EndState> {
   const dir = mkdtempSync(join(tmpdir(), 'umbra-kill-'));
   const codePath = join(dir, 'workflows.cjs');
   const bundle = await bundleWithFakes();
   if (!('code' in bundle)) throw new Error('the bundle holds its code');
   writeFileSync(codePath, bundle.code);
-  const stage = new Stage(env, specOf('shop'));
+  const { chapter = 'failover' } = point;
+  const stage = new Stage(env, chapter === 'promotion' ? soonPromoted : specOf('shop'));
   const { world } = stage;
   world.hypervisor.cloneMs = 50;
-  world.wanted = world.wanted.map((wanted) => ({ ...wanted, warmth: point?.warmth ?? wanted.warmth }));
-  let seen = 0;
-  let killed = point === undefined;
+  world.wanted = world.wanted.map((wanted) => ({ ...wanted, warmth: point.warmth ?? wanted.warmth }));
+  const watch = { armed: chapter === 'failover', seen: 0, killed: false };
+  const arm = (): void => {
+    watch.armed = true;
+  };
   let worker: ChildProcess | undefined;
-  const serving = await serveWorld(world, (call, when) => {
-    if (killed || point?.call !== call || point.when !== when) return;
-    seen += 1;
-    if (seen < point.nth) return;
-    killed = true;
+  const serving = await serveWorld(world, (call, when, vmid) => {
+    if (!watch.armed || watch.killed || point.call !== call || point.when !== when) return;
+    if (point.vmid !== undefined && point.vmid !== vmid) return;
+    watch.seen += 1;
+    if (watch.seen < point.nth) return;
+    watch.killed = true;
     worker?.kill('SIGKILL');
   });
   const begin = async (): Promise<ChildProcess> => {
@@ -147,7 +215,8 @@ export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint
       () => world.views.get('shop')?.instances.some(({ id, state }) => id === 'shop/2' && state.kind === 'warm'),
       120_000,
     );
-    if (!killed) throw new Error(`never came to ${point?.call ?? ''} number ${point?.nth ?? 0}`);
+    await chapters[chapter](stage, arm);
+    if (!watch.killed) throw new Error(`never came to ${nameOfPoint(point)}`);
     const state = await eventually('an answer of the new worker', () => stage.state().catch(() => undefined), 60_000);
     const { hypervisor, dns, events } = world;
     return {
@@ -158,6 +227,7 @@ export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint
       clones: hypervisor.calls.filter((call) => call.startsWith('clone')),
       oldPrimary: hypervisor.guests.get(101)?.power ?? 'gone',
       newPrimaryProtected: hypervisor.guests.get(9001)?.protected ?? false,
+      deletions: hypervisor.calls.filter((call) => call.startsWith('delete')),
       duplicateEvents: events.length - new Set(events.map(({ id }) => id)).size,
     };
   } finally {
@@ -168,6 +238,50 @@ export async function runKilledAt(env: TestWorkflowEnvironment, point: KillPoint
     await serving.close();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** What follows once the hosted VM is in probation with another shadow ready. `arm` begins the counting of calls. */
+const chapters: Readonly<Record<Chapter, (stage: Stage, arm: () => void) => Promise<void>>> = {
+  failover: () => Promise.resolve(),
+  async promotion(stage, arm) {
+    const { hypervisor } = stage.world;
+    await stage.until('the proof of the fence', ({ instances }) => instances[0]?.state.kind === 'fenced', patientlyMs);
+    await stage.report('shop/1', 'healthy');
+    arm();
+    await stage.until('promotion', ({ phase }) => phase.kind === 'guarded', drainedMs + patientlyMs);
+    await eventually('the old primary is deleted', () => !hypervisor.guests.has(101), patientlyMs);
+    await stage.until('it is forgotten', ({ instances }) => !instances.some(({ id }) => id === 'shop/0'), patientlyMs);
+    await eventually(
+      'the new one is marked',
+      () => hypervisor.guests.get(9001)?.marker?.role === 'primary',
+      patientlyMs,
+    );
+    await eventually('it is written down', () => stage.world.kinds().includes('promoted'), patientlyMs);
+  },
+  async 'hand-back'(stage, arm) {
+    const { hypervisor } = stage.world;
+    await stage.until('the proof of the fence', ({ instances }) => instances[0]?.state.kind === 'fenced', patientlyMs);
+    hypervisor.guests.get(101)!.crashed = false;
+    arm();
+    await stage.command('handBack');
+    await eventually('DNS names the primary again', () => stage.answers().join() === '10.0.0.11', patientlyMs);
+    await eventually('it is protected', () => hypervisor.guests.get(101)?.protected === true, patientlyMs);
+    await eventually('the shadow is not', () => hypervisor.guests.get(9001)?.protected === false, patientlyMs);
+    await stage.until('both shadows stand by', ({ instances }) => standing(instances) === 2, patientlyMs);
+  },
+};
+
+/** No promotion before the caches are empty, which takes two minutes whatever the TTL. */
+const drainedMs = 2 * minuteMs;
+const soonPromoted = specOf('shop', {
+  policy: { ...specOf('shop').policy, probationMs: drainedMs + secondMs, keepDiskMs: 5 * secondMs },
+});
+
+/** A killed worker's work is noticed when its time-out ends, which is half a minute for marks and looks. */
+const patientlyMs = 120_000;
+
+function standing(instances: readonly Instance[]): number {
+  return instances.filter(({ role, state }) => role === 'shadow' && state.kind === 'warm').length;
 }
 
 function startRemoteWorker(

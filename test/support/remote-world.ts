@@ -16,10 +16,10 @@ type Answer = {
 
 export type Serving = { readonly url: string; close(): Promise<void> };
 
-/** Serves a world to workers in other processes; `watch` sees every call before and after it takes effect. */
+/** Serves a world to workers in other processes; `watch` sees every call, and which guest it is about, before and after it takes effect. */
 export async function serveWorld(
   world: FakeWorld,
-  watch: (call: string, when: 'before' | 'after') => void,
+  watch: (call: string, when: 'before' | 'after', vmid: number | undefined) => void,
 ): Promise<Serving> {
   const deps = world.deps();
   const ports: Record<string, object> = {
@@ -32,12 +32,13 @@ export async function serveWorld(
   };
   const answer = async ({ port, method, args }: Call): Promise<Answer> => {
     const name = `${port}.${method}`;
-    watch(name, 'before');
+    const { vmid } = (args[0] ?? {}) as { vmid?: number };
+    watch(name, 'before', vmid);
     const target = ports[port] as Record<string, (...all: unknown[]) => Promise<unknown>>;
     try {
       // The port's trailing arguments (beat, signal) do not cross the wall.
       const value = await target[method]!(...args, () => undefined);
-      watch(name, 'after');
+      watch(name, 'after', vmid);
       return { value };
     } catch (error) {
       const failureClass = error instanceof ProviderError ? error.failureClass : 'transient';

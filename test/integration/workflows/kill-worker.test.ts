@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { expectedEnd, runKilledAt } from '../../support/killing.ts';
+import { expectedEndOf, runKilledAt } from '../../support/killing.ts';
 import type { KillPoint } from '../../support/killing.ts';
 import { quietly } from '../../support/stage.ts';
 import { devServer } from '../../support/temporal.ts';
@@ -22,6 +22,6 @@ describe('a worker killed by SIGKILL', () => {
   afterAll(() => env.teardown());
 
   test.each(points)('$when $call number $nth ends in the same state as if it had lived', async (point) => {
-    expect(await runKilledAt(env, point)).toEqual(expectedEnd);
+    expect(await runKilledAt(env, point)).toEqual(expectedEndOf(point));
   });
 });

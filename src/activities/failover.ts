@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { FailoverDecision, LookAgainResult, SecondLook } from '../domain/hosted-vm/decision.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
@@ -44,8 +45,9 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
       const silent = freezes.filter(({ id }) => looks.some((look) => look.instance === id && isSilent(look)));
       const held = await Promise.all(silent.map(async (each) => ({ ...each, held: await each.held })));
       const frozen = held.filter((each) => each.held).map(({ id }) => id);
-      const decision: FailoverDecision = decideFailover({ ...situation, looks, frozen });
-      return { looks, decision };
+      const seen: Situation = { ...situation, looks, frozen };
+      const decision: FailoverDecision = decideFailover(seen);
+      return { looks, decision, inputsHash: hashOf(seen) };
     },
 
     /** Makes DNS name exactly these instances, one generation further; refuses an empty answer. */
@@ -74,6 +76,11 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
       return { answers: await becomesHealthy(deps.probe, spec, instance, wakeMs, beat, cancellation()) };
     },
   };
+}
+
+/** Enough of it to tell decisions apart at a glance. */
+function hashOf(seen: Situation): string {
+  return createHash('sha256').update(JSON.stringify(seen)).digest('hex').slice(0, 16);
 }
 
 /** A refusal comes at once, and a guest that refuses is not frozen: nobody has to wait for Proxmox then. */

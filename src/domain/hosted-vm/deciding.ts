@@ -49,7 +49,7 @@ export function withRecovery(state: HostedVmState, now: EpochMs): HostedVmState 
 export function withDecision(
   state: HostedVmState,
   trouble: ServingTrouble,
-  { decision }: LookAgainResult,
+  { decision, inputsHash }: LookAgainResult,
   now: EpochMs,
 ): HostedVmState {
   if (decision.kind === 'hold') {
@@ -77,6 +77,7 @@ export function withDecision(
       explained: trouble.instances.some((id) => isExplained(state, id)),
       failedSinceMs: trouble.verdict.sinceMs,
       counts: decision.counts,
+      ...(inputsHash === undefined ? {} : { inputsHash }),
     },
     now,
   );
@@ -93,6 +94,8 @@ export type MoveOrder = {
   readonly failedSinceMs: EpochMs | null;
   /** Counts against the day's moves, the block period and the tokens. */
   readonly counts: boolean;
+  /** Of what an automatic move was decided on. */
+  readonly inputsHash?: string;
 };
 
 /** The decision is taken: the phase says what is being done until DNS has changed. */
@@ -126,6 +129,7 @@ export function beginMove(state: HostedVmState, order: MoveOrder, now: EpochMs):
     from: state.serving.join(' '),
     detectedToDecidedMs: state.detectedAt === null ? null : now - state.detectedAt,
     failedToDecidedMs: order.failedSinceMs === null ? null : now - order.failedSinceMs,
+    ...(order.inputsHash === undefined ? {} : { inputsHash: order.inputsHash }),
   });
 }
 

@@ -33,4 +33,9 @@ export type SecondLook = {
 };
 
 /** The answer of the look-again activity: what it saw, what should be done. */
-export type LookAgainResult = { readonly looks: readonly SecondLook[]; readonly decision: FailoverDecision };
+export type LookAgainResult = {
+  readonly looks: readonly SecondLook[];
+  readonly decision: FailoverDecision;
+  /** Of everything that was decided on: two decisions of the same hash saw the same. */
+  readonly inputsHash?: string;
+};

@@ -41,5 +41,7 @@ describe('the whole life of a hosted VM', () => {
     await eventually('the timeline', () => stage.world.kinds().includes('promotion-held'));
     const expected = ['adopted', 'shadow-warm', 'failover-decided', 'answer-changed', 'probation-opened', 'fenced'];
     expect(stage.world.kinds()).toEqual(expect.arrayContaining(expected));
+    const decided = stage.world.events.find(({ kind }) => kind === 'failover-decided');
+    expect(decided?.facts['inputsHash']).toMatch(/^[0-9a-f]{16}$/);
   });
 });

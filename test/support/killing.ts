@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { HostedVmState } from '../../src/domain/hosted-vm.ts';
 import type { Instance, Warmth } from '../../src/domain/instance.ts';
 import { minuteMs, secondMs } from '../../src/domain/time.ts';
 import { serveWorld } from './remote-world.ts';
@@ -245,12 +246,12 @@ const chapters: Readonly<Record<Chapter, (stage: Stage, arm: () => void) => Prom
   failover: () => Promise.resolve(),
   async promotion(stage, arm) {
     const { hypervisor } = stage.world;
-    await stage.until('the proof of the fence', ({ instances }) => instances[0]?.state.kind === 'fenced', patientlyMs);
+    await until(stage, 'the proof of the fence', ({ instances }) => instances[0]?.state.kind === 'fenced', patientlyMs);
     await stage.report('shop/1', 'healthy');
     arm();
-    await stage.until('promotion', ({ phase }) => phase.kind === 'guarded', drainedMs + patientlyMs);
+    await until(stage, 'promotion', ({ phase }) => phase.kind === 'guarded', drainedMs + patientlyMs);
     await eventually('the old primary is deleted', () => !hypervisor.guests.has(101), patientlyMs);
-    await stage.until('it is forgotten', ({ instances }) => !instances.some(({ id }) => id === 'shop/0'), patientlyMs);
+    await until(stage, 'it is forgotten', ({ instances }) => !instances.some(({ id }) => id === 'shop/0'), patientlyMs);
     await eventually(
       'the new one is marked',
       () => hypervisor.guests.get(9001)?.marker?.role === 'primary',
@@ -260,14 +261,14 @@ const chapters: Readonly<Record<Chapter, (stage: Stage, arm: () => void) => Prom
   },
   async 'hand-back'(stage, arm) {
     const { hypervisor } = stage.world;
-    await stage.until('the proof of the fence', ({ instances }) => instances[0]?.state.kind === 'fenced', patientlyMs);
+    await until(stage, 'the proof of the fence', ({ instances }) => instances[0]?.state.kind === 'fenced', patientlyMs);
     hypervisor.guests.get(101)!.crashed = false;
     arm();
     await stage.command('handBack');
     await eventually('DNS names the primary again', () => stage.answers().join() === '10.0.0.11', patientlyMs);
     await eventually('it is protected', () => hypervisor.guests.get(101)?.protected === true, patientlyMs);
     await eventually('the shadow is not', () => hypervisor.guests.get(9001)?.protected === false, patientlyMs);
-    await stage.until('both shadows stand by', ({ instances }) => standing(instances) === 2, patientlyMs);
+    await until(stage, 'both shadows stand by', ({ instances }) => standing(instances) === 2, patientlyMs);
   },
 };
 
@@ -279,6 +280,20 @@ const soonPromoted = specOf('shop', {
 
 /** A killed worker's work is noticed when its time-out ends, which is half a minute for marks and looks. */
 const patientlyMs = 120_000;
+
+/** As `stage.until`, also while no worker is there to answer. */
+function until(
+  stage: Stage,
+  what: string,
+  holds: (state: HostedVmState) => boolean,
+  withinMs: number,
+): Promise<unknown> {
+  const look = async (): Promise<boolean> => {
+    const state = await stage.state().catch(() => undefined);
+    return state !== undefined && holds(state);
+  };
+  return eventually(what, look, withinMs);
+}
 
 function standing(instances: readonly Instance[]): number {
   return instances.filter(({ role, state }) => role === 'shadow' && state.kind === 'warm').length;

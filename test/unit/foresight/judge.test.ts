@@ -42,6 +42,7 @@ function world(established: number) {
       unjudged: () => Promise.resolve([{ ...said, hostedVmId: 'shop', evaluation, nextAt: null }]),
       judge: (more: readonly JudgedEvaluation[]) => Promise.resolve(void judged.push(...more)),
       risks: () => Promise.resolve([]),
+      findings: () => Promise.resolve([]),
       tidy: () => Promise.resolve(),
       uncompared: (_ids: unknown, { to, stepMs }: { to: number; stepMs: number }) => {
         const at = to - stepMs;
@@ -53,6 +54,7 @@ function world(established: number) {
     beliefs: {
       beliefs: () => Promise.resolve(new Map()),
       setCalibration: () => Promise.resolve(),
+      setHealthWeights: () => Promise.resolve(),
       setDrift: () => Promise.resolve(),
     },
     ledger: { hasten: () => Promise.resolve() },

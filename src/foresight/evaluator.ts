@@ -26,6 +26,8 @@ const assumedLeadTimeMs = 5 * minuteMs;
 /** Failures and lead times of the fleet change slowly; they are read again after this long. */
 const fleetAgeMs = 5 * minuteMs;
 const mostEvents = 1_000;
+/** The fitter looks every ten seconds, and a first fit takes some. */
+const untilChosenMs = 2 * minuteMs;
 
 export type EvaluatorDeps = ForecastingDeps & {
   readonly registry: Pick<Registry, 'events' | 'views'>;
@@ -88,7 +90,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       // A forecast that is not believed is still made and compared with what comes: that is how it earns belief again.
       const { forecast } = forecastOff === undefined ? result : evaluate(input);
       const words = inWords(result.reason, choice, belief, spec.capacityQps);
-      const evaluation = { ...held(result.evaluation, believed.reason), ...words };
+      const evaluation = { ...soon(held(result.evaluation, believed.reason), choice), ...words };
       const stored = forecast === null || ready !== undefined ? null : { hostedVmId: spec.id, at: now, ...forecast };
       await deps.forecasts.save(spec.id, evaluation, stored, {
         leadTimeMs: fleet.leadTimeMs,
@@ -125,6 +127,12 @@ function held(evaluation: Evaluation, reason: Reason | undefined): Evaluation {
   if (reason === undefined) return evaluation;
   const plan = { ...evaluation.plan, reasons: [...evaluation.plan.reasons, reason] };
   return { ...evaluation, plan, nextInMs: Math.min(evaluation.nextInMs, defaultPace.windowMs) };
+}
+
+/** A model is about to be chosen, within minutes of the start: what it says should be seen soon. */
+function soon(evaluation: Evaluation, choice: Choice | undefined): Evaluation {
+  if (choice !== undefined || evaluation.model === 'none') return evaluation;
+  return { ...evaluation, nextInMs: Math.min(evaluation.nextInMs, untilChosenMs) };
 }
 
 /** A half-size shadow that stands in is full sooner than the primary was, and two that share later. */

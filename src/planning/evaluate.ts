@@ -56,9 +56,6 @@ export type EvaluationResult = {
   readonly reason: Reason;
 };
 
-/** A model is about to be chosen, within minutes of the start: what it says should be seen soon. */
-const untilChosenMs = 2 * minuteMs;
-
 /** A step counts as demand now only while it is younger than this. */
 const staleAfterMs = 15 * minuteMs;
 
@@ -86,10 +83,7 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
     peak: peaks === undefined ? null : { p50: peaks[1]!, p90: peaks[2]!, p99: peaks[4]! },
     risk,
     plan,
-    nextInMs: Math.min(
-      nextEvaluation(input, { capacityQps, demandQps, forecast, score: risk.score }),
-      spoken.reason.code === 'model-simple' ? untilChosenMs : Infinity,
-    ),
+    nextInMs: nextEvaluation(input, { capacityQps, demandQps, forecast, score: risk.score }),
   };
   return { evaluation, forecast, reason: spoken.reason };
 }

@@ -45,7 +45,7 @@ const single: Record<string, Format> = {
   'pve-volume-id-or-qm-path': (value) =>
     value === 'none' || value === 'cdrom' || value.startsWith('/') ? undefined : volume(value),
   'pve-volume-id-or-absolute-path': (value) => (value.startsWith('/') ? undefined : volume(value)),
-  'pve-bridge-id': matches(/^[-_.\w]{1,15}$/, 'value does not look like a valid bridge'),
+  'pve-bridge-id': matches(/^[-_.\w]+$/, (value) => `invalid bridge ID '${value}'`),
   'pve-task-status-type': (value) =>
     ['ok', 'error', 'warning', 'unknown'].includes(value.toLowerCase()) ? undefined : `invalid status '${value}'\n`,
   'pve-storage-content': matches(
@@ -65,13 +65,13 @@ const single: Record<string, Format> = {
     'value does not look like a valid ha group node',
   ),
   'pve-cpuset': matches(/^\s*\d+(?:-\d+)?(?:\s*,\s*\d+(?:-\d+)?)*\s*$/, 'unable to parse cpuset'),
-  'disk-size': matches(/^\d+(?:\.\d+)?[KMGT]?$/, 'value does not look like a valid disk size'),
+  'disk-size': matches(/^\d+(?:\.\d+)?[KMGT]?$/, (value) => `value does not look like a valid disk size: ${value}`),
   'mac-addr': (value) =>
     !/^[a-f0-9][02468ace](?::[a-f0-9]{2}){5}$/i.test(value)
       ? 'value does not look like a valid unicast MAC address\n'
       : undefined,
-  ipv4: (value) => (isIPv4(value) ? undefined : 'value does not look like a valid ipv4 address\n'),
-  ipv6: (value) => (isIPv6(value) ? undefined : 'value does not look like a valid ipv6 address\n'),
+  ipv4: (value) => (isIPv4(value) ? undefined : 'value does not look like a valid IPv4 address\n'),
+  ipv6: (value) => (isIPv6(value) ? undefined : 'value does not look like a valid IPv6 address\n'),
   'pve-ipv4-config': (value) =>
     ['dhcp', 'manual'].includes(value) || cidr4(value)
       ? undefined
@@ -83,24 +83,27 @@ const single: Record<string, Format> = {
   CIDR: (value) => (cidr4(value) || cidr6(value) ? undefined : 'value does not look like a valid CIDR network\n'),
   address: (value) =>
     isIP(value) || dnsName.test(value) ? undefined : `value does not look like a valid address: ${value}\n`,
-  'storage-pair': matches(
-    /^[a-z][a-z0-9\-_.]*[a-z0-9](?::[a-z][a-z0-9\-_.]*[a-z0-9])?$|^1$/i,
-    'unable to parse storage map',
-  ),
+  // Every layer that passes the refusal on adds a line break.
+  'storage-pair': (value) => {
+    const ids = value === '1' ? [] : /^[^:]+:[^:]+$/.test(value) ? value.split(':') : [value];
+    const wrong = ids.map((id) => single['pve-storage-id']!(id)).find((refusal) => refusal !== undefined);
+    return wrong === undefined ? undefined : `entry '${value}' contains invalid ID - ${wrong}\n\n`;
+  },
   urlencoded: matches(/^[-%a-zA-Z0-9_.!~*'()]*$/, (value) => `invalid urlencoded string: ${value}`),
   'pve-hotplug-features': matches(
     /^(?:0|1|(?:network|disk|cpu|memory|usb|cloudinit)(?:,(?:network|disk|cpu|memory|usb|cloudinit))*)$/,
     'unable to parse hotplug option',
   ),
   'pve-startup-order': (value) =>
-    value.split(',').every((part) => /^(?:order=)?\d+$|^(?:up|down)=\d+$/.test(part.trim()))
+    value !== '' &&
+    value !== '0' &&
+    value.split(',').every((part) => /^\s*$|^(?:order=)?\d+$|^(?:up|down)=\d+$/.test(part))
       ? undefined
       : 'unable to parse startup options\n',
   'pve-qm-bootdisk': matches(
     /^(?:(?:ide[0-3]|sata[0-5]|scsi(?:[12]?\d|30)|virtio(?:\d|1[0-5])|efidisk0|tpmstate0))$/,
     (value) => `invalid boot disk '${value}'`,
   ),
-  'pve-qm-ide': (value) => (value.length > 0 ? undefined : 'unable to parse drive options\n'),
 };
 
 const list = (value: string): string[] => value.split(/[,;\s]+/).filter(Boolean);

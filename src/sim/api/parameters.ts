@@ -43,14 +43,20 @@ const add = (errors: Errors, path: string, text: string): void => {
 
 function typeRefusal(type: Parameter['type'], value: Value): string | undefined {
   if (type === 'array') return Array.isArray(value) ? undefined : "type check ('array') failed";
-  if (Array.isArray(value)) return `type check ('${type}') failed - got ARRAY`;
+  if (type === 'boolean' && typeof value === 'boolean') return undefined;
+  const kind = perlKind(value);
+  if (kind !== undefined) return `type check ('${type}') failed - got ${kind}`;
   const text = textOf(value);
   if (type === 'string') return undefined;
-  const fits =
-    type === 'boolean'
-      ? typeof value === 'boolean' || text === '0' || text === '1'
-      : (type === 'integer' ? integer : number).test(text);
+  const fits = type === 'boolean' ? /^[01]$/.test(text) : (type === 'integer' ? integer : number).test(text);
   return fits ? undefined : `type check ('${type}') failed - got '${text}'`;
+}
+
+/** How the API names what JSON can hold and a form cannot; undefined for texts and numbers. */
+function perlKind(value: Value): string | undefined {
+  if (Array.isArray(value)) return 'ARRAY';
+  if (typeof value === 'boolean') return 'JSON::PP::Boolean';
+  return typeof value === 'object' ? 'HASH' : undefined;
 }
 
 const textOf = (value: Value): string => (typeof value === 'boolean' ? (value ? '1' : '0') : String(value));
@@ -217,12 +223,18 @@ export function forRelease(parameters: Parameters, release: Release): Parameters
   return made;
 }
 
+/** Forms know no lists: one value stands for a list of one, and a key given twice for a text with commas. */
+function asForms(definition: Parameter | undefined, value: Value): Value {
+  if (definition?.type === 'array' && !Array.isArray(value) && value !== '' && value !== '0') return [value];
+  const joins = typeof definition?.format === 'string' && definition.format.endsWith('-list');
+  return joins && Array.isArray(value) ? (value as Value[]).map(textOf).join(',') : value;
+}
+
 /** Refuses with 400 and every wrong parameter, or returns the values as texts and lists. */
 export function verify(parameters: Parameters, values: Values): Record<string, string | string[]> {
   const listed: Values = {};
   for (const [name, value] of Object.entries(values)) {
-    const definition = definitionOf(parameters, name);
-    listed[name] = definition?.type === 'array' && !Array.isArray(value) ? [value] : value;
+    listed[name] = asForms(definitionOf(parameters, name), value);
   }
   const errors: Errors = {};
   checkValues(parameters, listed, errors);

@@ -1,3 +1,4 @@
+import { without } from '../without.ts';
 import { decimal, flag, like, must, oneOf, pattern, since9, text, whole } from './parameter-words.ts';
 import type { Parameter, PropertyString } from './parameters.ts';
 
@@ -170,6 +171,8 @@ const snippet = like('pve-volume-id');
 
 /** Property strings that the tables of parameters know by a name only. */
 export const propertyStrings: Readonly<Record<string, PropertyString>> = {
+  // What `cdrom` takes: a drive that exists.
+  'pve-qm-ide': without(ideDisk, 'import-from'),
   'pve-qm-ipconfig': {
     ip: like('pve-ipv4-config'),
     gw: { ...like('ipv4'), requires: 'ip' },

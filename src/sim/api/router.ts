@@ -42,7 +42,9 @@ export function routeOf(method: string, path: string, release: Release): Route |
   return best;
 }
 
-const plain = (value: Values[string] | undefined): string => (value === undefined ? '' : String(value));
+/** What is missing, empty or zero stands in a path as a dash. */
+const plain = (value: Values[string] | undefined): string =>
+  value === undefined || value === '' || value === '0' || value === false ? '-' : String(value);
 
 /** 403 unless the caller has what the operation asks. Comes before the parameters are looked at. */
 export function requirePermission(cluster: Cluster, who: Identity, permission: Permission, values: Values): void {

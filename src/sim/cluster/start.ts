@@ -12,8 +12,15 @@ export async function startGuest(cluster: Cluster, node: string, vmid: number, w
     const { current } = guest.config;
     if (current['template'] === '1') throw failed("you can't start a vm if it's a template");
     const suspended = current['lock'] === 'suspended';
+    const machine = cluster.machines.get(vmid);
+    // While a backup runs the guest is only told to go on.
+    if (current['lock'] === 'backup' && machine) {
+      if (machine.qmp === 'paused') machine.qmp = 'running';
+      cluster.machines.changed(vmid);
+      return;
+    }
     if (!suspended) cluster.requireUnlocked(guest);
-    if (cluster.machines.get(vmid)) throw failed(`VM ${vmid} already running`);
+    if (machine) throw failed(`VM ${vmid} already running`);
     applyPending(cluster, guest);
     for (const drive of disksOf(guest.config.current)) {
       cluster.volumes.activeStorage(drive.file.split(':')[0]!, node);

@@ -168,6 +168,9 @@ function validFor(name: string, parameter: SchemaParameter): fc.Arbitrary<string
       return fc
         .integer({ min: Number(parameter.minimum ?? -1000), max: Number(parameter.maximum ?? 100000) })
         .map(String);
+    case 'array':
+      // A form's one value stands for a list of one, unless it is false to Perl.
+      return fc.string({ minLength: 1, maxLength: 60 }).filter((value) => value !== '0');
     default:
       return fc.string({ maxLength: parameter.maxLength ?? 60 });
   }

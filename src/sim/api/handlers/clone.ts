@@ -10,7 +10,7 @@ import { emptyConfig } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
 import { isShared, pathOf } from '../../world/world.ts';
 import type { WorldGuest, WorldStorage, WorldVolume } from '../../world/world.ts';
-import { failed, notPermitted } from '../refusal.ts';
+import { failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
 import { planClone, targetOf } from './clone-plan.ts';
@@ -41,6 +41,9 @@ async function allocate(
 const qcow2 = (bytes: number): string =>
   `fmt=qcow2 cluster_size=65536 extended_l2=off preallocation=metadata compression_type=zlib size=${bytes} lazy_refcounts=off refcount_bits=16`;
 
+/** What cloud-init reads, and the state of a TPM. */
+const smallImageBytes = 4 * 2 ** 20;
+
 async function copyDrive(
   call: Call,
   newid: number,
@@ -54,8 +57,10 @@ async function copyDrive(
   const allowed = volumes.formatsOf(storage);
   const wanted = (args.text('format') ?? from?.format ?? 'raw') as VolumeFormat;
   const format = allowed.includes(wanted) ? wanted : allowed[0]!;
-  const bytes = volumes.find(drive.file, node)?.bytes;
-  if (bytes === undefined) throw failed(`volume '${drive.file}' does not exist`);
+  const source = volumes.find(drive.file, node)?.bytes;
+  if (source === undefined && !isCloudInit(drive)) throw failed(`volume '${drive.file}' does not exist`);
+  // Images of a size of their own are made, whatever the source's are like.
+  const bytes = isCloudInit(drive) || drive.slot === 'tpmstate0' ? smallImageBytes : source!;
   worker.log(`create full clone of drive ${drive.slot} (${drive.file})`);
   const name = (): string => volumes.nextName(storage, node, newid, format, isCloudInit(drive) ? 'cloudinit' : 'disk');
   const volume = await allocate(cluster, node, storage, name, bytes, worker, (chosen) => {
@@ -103,7 +108,7 @@ async function linkDrive(
 }
 
 /** The worker: disk after disk into a configuration that is locked until the end; undone when anything fails. */
-async function cloneGuest(call: Call, newid: number, plan: ClonePlan, worker: Worker): Promise<void> {
+async function cloneGuest(call: Call, vmid: number, newid: number, plan: ClonePlan, worker: Worker): Promise<void> {
   const { cluster, node, args } = call;
   const guest: WorldGuest = { vmid: newid, node, config: emptyConfig(), running: false };
   guest.config.current = { lock: 'clone', description: 'qmclone temporary file' };
@@ -121,6 +126,9 @@ async function cloneGuest(call: Call, newid: number, plan: ClonePlan, worker: Wo
       done[drive.slot] = formatDrive({ ...drive, file, options: { ...rest, size: formatSize(bytes) } });
       guest.config.current = { ...plan.options, ...done, lock: 'clone' };
     }
+    // Said on the worker's standard error only: no warning that counts.
+    const left = args.has('snapname') ? [] : Object.keys(cluster.load(node, vmid).config.pending);
+    if (left.length > 0) worker.log(`found pending changes for '${left.join(',')}', discarding for clone`);
     guest.config.current = { ...plan.options, ...done };
     const target = targetOf(call);
     if (target !== undefined) guest.node = target;
@@ -142,38 +150,22 @@ async function cloneGuest(call: Call, newid: number, plan: ClonePlan, worker: Wo
 const cloneLockWaitMs = 1000;
 
 export const cloneHandlers: Readonly<Record<string, Handler>> = {
-  'POST /nodes/{node}/qemu/{vmid}/clone': async (call) => {
+  'POST /nodes/{node}/qemu/{vmid}/clone': (call) => {
     const { cluster, node, args, who } = call;
     const vmid = Number(args.need('vmid'));
     const newid = Number(args.need('newid'));
-    const pool = args.text('pool');
-    if (pool !== undefined && !cluster.world.pools.has(pool)) throw notPermitted(`pool '${pool}' does not exist`);
     const running = cluster.isRunning(node, vmid);
     planClone(call, vmid, newid);
-    const held = new Promise<string>((resolve, reject) => {
-      cluster.locks
-        .guest(node, newid, cloneLockWaitMs, () =>
-          cluster.locks.guest(
-            node,
-            vmid,
-            cloneLockWaitMs,
-            async () => {
-              const plan = planClone(call, vmid, newid);
-              const discarded = Object.keys(cluster.load(node, vmid).config.pending);
-              const task = fork(call, 'qmclone', String(vmid), async (worker) => {
-                worker.log(`creating a clone of VM ${vmid} with ID ${newid}`);
-                if (discarded.length > 0) worker.warn(`pending changes of VM ${vmid} are not part of the clone`);
-                await cloneGuest(call, newid, plan, worker);
-              });
-              resolve(task.upid);
-              await task.ended;
-            },
-            !running,
-          ),
-        )
-        .catch(reject);
-    });
     cluster.log(`${who.id} clones ${vmid} to ${newid}`);
-    return held;
+    return fork(call, 'qmclone', String(vmid), (worker) => {
+      const clone = async (): Promise<void> => {
+        if (cluster.isRunning(node, vmid) !== running) throw failed('unexpected state change');
+        const plan = planClone(call, vmid, newid);
+        worker.log(`creating a clone of VM ${vmid} with ID ${newid}`);
+        await cloneGuest(call, vmid, newid, plan, worker);
+      };
+      const locked = (): Promise<void> => cluster.locks.guest(node, newid, cloneLockWaitMs, clone);
+      return cluster.locks.guest(node, vmid, cloneLockWaitMs, locked, !running);
+    }).upid;
   },
 };

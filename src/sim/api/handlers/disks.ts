@@ -36,6 +36,8 @@ function resize(call: Call): string {
       requireDigest(call, guest);
       cluster.requireUnlocked(guest);
       const slot = args.need('disk');
+      const file = parseDrive(slot, guest.config.current[slot] ?? '')?.file;
+      if (file === 'none' || file === 'cdrom') throw failed(`unable to parse volume ID '${file}'`);
       const drive = diskAt(guest, slot);
       if (isCdrom(drive) || drive.options['media'] === 'cdrom') throw failed("you can't resize a cdrom");
       const storage = drive.file.split(':')[0]!;

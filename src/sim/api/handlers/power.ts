@@ -13,10 +13,23 @@ const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
 
 /** A lock may be skipped by root in person only; a token is not root. */
 export function refuseSkiplock(call: Call): void {
-  if (call.args.flag('skiplock') && call.who.id !== 'root@pam') {
-    throw badParameter({ skiplock: 'Only root may use this option.' });
+  forRootOnly(call, 'skiplock');
+}
+
+/** Options for root in person, when they say anything; the first in their order is the one that is refused. */
+function forRootOnly(call: Call, ...names: string[]): void {
+  if (call.who.id === 'root@pam') return;
+  for (const name of names) {
+    const value = call.args.text(name);
+    if (value !== undefined && value !== '' && value !== '0')
+      throw badParameter({ [name]: 'Only root may use this option.' });
   }
 }
+
+const internalOfStart = [
+  ...['stateuri', 'skiplock', 'migratedfrom', 'migration_type', 'migration_network', 'targetstorage', 'force-cpu'],
+  ...['with-conntrack-state', 'nets-host-mtu'],
+];
 
 /** Power off at once. A guest that is off already is fine. */
 async function stopGuest(cluster: Cluster, node: string, vmid: number, worker: Worker): Promise<void> {
@@ -92,6 +105,7 @@ async function suspendToDisk(call: Call, vmid: number, storageId: string, worker
   const { cluster, node } = call;
   const guest = cluster.load(node, vmid);
   await cluster.locks.guest(node, vmid, 10_000, async () => {
+    if (guest.config.current['lock'] === 'backup') throw failed('cannot suspend to disk during backup');
     cluster.requireUnlocked(guest);
     guest.config.current['lock'] = 'suspending';
     const bytes = Number(/(\d+)/.exec(guest.config.current['memory'] ?? '512')?.[1]) * 2 * 2 ** 20 + 500 * 2 ** 20;
@@ -122,20 +136,7 @@ const power = '/nodes/{node}/qemu/{vmid}/status';
 export const powerHandlers: Readonly<Record<string, Handler>> = {
   [`POST ${power}/start`]: (call) => {
     const vmid = vmidOf(call);
-    refuseSkiplock(call);
-    for (const name of [
-      ...[
-        'stateuri',
-        'migratedfrom',
-        'migration_type',
-        'migration_network',
-        'targetstorage',
-        'force-cpu',
-        'nets-host-mtu',
-      ],
-    ]) {
-      if (call.args.has(name)) throw badParameter({ [name]: 'Only root may use this option.' });
-    }
+    forRootOnly(call, ...internalOfStart);
     call.cluster.requireQuorum(call.node);
     if (call.cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'started');
     return fork(call, 'qmstart', String(vmid), (worker) => startGuest(call.cluster, call.node, vmid, worker)).upid;
@@ -143,12 +144,12 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
   [`POST ${power}/stop`]: (call) => {
     const { cluster } = call;
     const vmid = vmidOf(call);
-    refuseSkiplock(call);
-    for (const name of ['keepActive', 'migratedfrom']) {
-      if (call.args.flag(name) || (name === 'migratedfrom' && call.args.has(name)))
-        throw badParameter({ [name]: 'Only root may use this option.' });
+    forRootOnly(call, 'skiplock', 'keepActive', 'migratedfrom');
+    if (cluster.isHaManaged(vmid)) {
+      if (call.args.flag('overrule-shutdown'))
+        throw badParameter({ 'overrule-shutdown': 'Not applicable for HA resources.' });
+      return requestHa(call, vmid, 'stopped');
     }
-    if (cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'stopped');
     return fork(call, 'qmstop', String(vmid), async (worker) => {
       if (call.args.flag('overrule-shutdown')) {
         cluster.tasks.interrupt(call.node, (task) => task.of.type === 'qmshutdown' && task.of.id === String(vmid));
@@ -159,16 +160,18 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
   },
   [`POST ${power}/shutdown`]: (call) => {
     const vmid = vmidOf(call);
-    refuseSkiplock(call);
-    if (call.args.flag('keepActive')) throw badParameter({ keepActive: 'Only root may use this option.' });
+    forRootOnly(call, 'skiplock', 'keepActive');
     const force = call.args.flag('forceStop');
-    if (isPaused(call, vmid)) {
-      if (!force) throw failed('VM is paused - cannot shutdown');
-      return fork(call, 'qmstop', String(vmid), (worker) => stopGuest(call.cluster, call.node, vmid, worker)).upid;
-    }
+    const paused = isPaused(call, vmid);
+    // A guest that stands still would hear of it only when it goes on.
+    if (paused && !force) throw failed('VM is paused - cannot shutdown');
     if (call.cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'stopped');
     const timeoutMs = shutdownTimeout(call, vmid);
-    return fork(call, 'qmshutdown', String(vmid), (worker) => shutdownGuest(call, vmid, worker, timeoutMs, force)).upid;
+    return fork(call, 'qmshutdown', String(vmid), (worker) =>
+      paused
+        ? stopGuest(call.cluster, call.node, vmid, worker)
+        : shutdownGuest(call, vmid, worker, timeoutMs, force),
+    ).upid;
   },
   [`POST ${power}/reboot`]: (call) => {
     const vmid = vmidOf(call);
@@ -214,7 +217,7 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
         }),
       ).upid;
     }
-    if (cluster.world.ha.has(`vm:${vmid}`)) throw failed('Cannot suspend HA managed VM to disk');
+    if (cluster.isHaManaged(vmid)) throw failed('Cannot suspend HA managed VM to disk');
     check(cluster.world, who, `/vms/${vmid}`, ['VM.Config.Disk']);
     const { current } = cluster.load(node, vmid).config;
     const storageId =
@@ -226,7 +229,7 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
     const { cluster, node } = call;
     const vmid = vmidOf(call);
     refuseSkiplock(call);
-    if (call.args.flag('nocheck')) throw badParameter({ nocheck: 'Only root may use this option.' });
+    forRootOnly(call, 'nocheck');
     const suspended = cluster.guestOn(node, vmid)?.config.current['lock'] === 'suspended';
     if (!suspended) requireRunning(call, vmid);
     return fork(call, 'qmresume', String(vmid), async (worker) => {

@@ -1,3 +1,4 @@
+import { check } from '../../access/permissions.ts';
 import { disksOf } from '../../cluster/drive.ts';
 import { newUuid } from '../../cluster/identity.ts';
 import { addUnused } from '../../cluster/pending.ts';
@@ -48,6 +49,7 @@ function takeSnapshot(call: Call): string {
   const name = args.need('snapname');
   if (name === 'current' || name.toLowerCase() === 'pending')
     throw failed(`unable to use snapshot name '${name.toLowerCase()}' (reserved name)`);
+  cluster.load(node, vmid);
   return fork(call, 'qmsnapshot', String(vmid), (worker) =>
     cluster.locks.guest(node, vmid, 10_000, async () => {
       const guest = cluster.load(node, vmid);
@@ -55,6 +57,9 @@ function takeSnapshot(call: Call): string {
       if (config.current['template'] === '1') throw failed("you can't take a snapshot if it's a template");
       cluster.requireUnlocked(guest);
       if (config.snapshots.has(name)) throw failed(`snapshot name '${name}' already used`);
+      // Some snapshot may remember a parent of this name that is long gone.
+      for (const [other, options] of config.snapshots)
+        if (options['parent'] === name) config.snapshots.set(other, without(options, 'parent'));
       const disks = disksOf(config.current);
       if (!disks.every((drive) => cluster.volumes.can('snapshot', drive.file)))
         throw failed('snapshot feature is not available');
@@ -66,7 +71,7 @@ function takeSnapshot(call: Call): string {
       config.snapshots.set(name, {
         ...frozen(config.current),
         snaptime: String(Math.floor(cluster.clock.now() / 1000)),
-        ...(args.has('description') ? { description: args.need('description') } : {}),
+        ...(args.text('description') ? { description: args.need('description') } : {}),
         ...(withState ? { runningmachine: 'pc-i440fx-10.1+pve0' } : {}),
       });
       config.current['parent'] = name;
@@ -78,6 +83,7 @@ function rollback(call: Call): string {
   const { cluster, node, args } = call;
   const vmid = vmidOf(call);
   const name = args.need('snapname');
+  if (args.flag('start')) check(cluster.world, call.who, `/vms/${vmid}`, ['VM.PowerMgmt']);
   return fork(call, 'qmrollback', String(vmid), async (worker) => {
     await cluster.locks.guest(node, vmid, 10_000, async () => {
       const guest = cluster.load(node, vmid);

@@ -1,6 +1,8 @@
 import { agentEnabled, disksOf } from '../../cluster/drive.ts';
 import { guestMetrics } from '../../cluster/view.ts';
 import { isShared } from '../../world/world.ts';
+import { parsePropertyString } from '../parameters.ts';
+import { vga } from '../property-strings.ts';
 import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
 
@@ -36,9 +38,17 @@ export function statusOf(call: Call, vmid: number): Record<string, unknown> {
         }
       : {}),
     ...(Object.keys(guest.config.current).some((key) => /^serial\d$/.test(key)) ? { serial: 1 } : {}),
-    ...(/^(?:type=)?qxl/.test(guest.config.current['vga'] ?? '') ? { spice: 1 } : {}),
+    ...displayOf(guest.config.current['vga']),
     ha: haOf(call, vmid),
   };
+}
+
+/** Spice is there for these displays; a display that is named has a clipboard, if an undefined one. */
+function displayOf(option: string | undefined): Record<string, unknown> {
+  if (option === undefined) return {};
+  const parsed = parsePropertyString(vga, option);
+  const { type = '', clipboard = null } = typeof parsed === 'string' ? {} : parsed;
+  return { ...(/^virtio|^qxl[234]?$/.test(type) ? { spice: 1 } : {}), clipboard };
 }
 
 const pressures = (demand: number): Record<string, number> => {
@@ -120,8 +130,10 @@ export const statusHandlers: Readonly<Record<string, Handler>> = {
         'remote_migrate',
       ],
     ),
-  'GET /nodes/{node}/qemu/{vmid}/status': () =>
-    subdirectories('current', 'start', 'stop', 'reset', 'shutdown', 'suspend', 'reboot'),
+  'GET /nodes/{node}/qemu/{vmid}/status': (call) => {
+    call.cluster.load(call.node, Number(call.args.need('vmid')));
+    return subdirectories('current', 'start', 'stop', 'reset', 'shutdown', 'suspend', 'reboot');
+  },
   'GET /nodes/{node}/qemu/{vmid}/status/current': (call) => {
     const vmid = Number(call.args.need('vmid'));
     call.cluster.load(call.node, vmid);
@@ -130,7 +142,9 @@ export const statusHandlers: Readonly<Record<string, Handler>> = {
   'GET /nodes/{node}/qemu/{vmid}/rrddata': (call) => history(call, Number(call.args.need('vmid'))),
   'GET /nodes/{node}/qemu/{vmid}/feature': (call) => {
     const { cluster, args, node } = call;
-    const guest = cluster.load(node, Number(args.need('vmid')));
+    const vmid = Number(args.need('vmid'));
+    cluster.isRunning(node, vmid);
+    const guest = cluster.load(node, vmid);
     const snapname = args.text('snapname');
     const options = snapname === undefined ? guest.config.current : guest.config.snapshots.get(snapname);
     if (!options) throw failed(`snapshot '${snapname ?? ''}' does not exist`);

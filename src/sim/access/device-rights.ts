@@ -1,11 +1,11 @@
 import { isCdrom, isCloudInit, isDriveSlot, parseDrive } from '../cluster/drive.ts';
 import { parseVolume, volumeParts } from '../cluster/volumes.ts';
 import { parsePropertyString } from '../api/parameters.ts';
-import { propertyStrings, usbDevice } from '../api/property-strings.ts';
+import { propertyStrings, usbDevice, virtioFs } from '../api/property-strings.ts';
 import { badParameter, failed } from '../api/refusal.ts';
 import type { Call } from '../api/operation.ts';
 import type { Options } from '../world/guest-config.ts';
-import { check, checkAny, has } from './permissions.ts';
+import { check, checkAny, checkGuest, has } from './permissions.ts';
 
 /** `tank:8` is a disk to be made, not one that exists. */
 const newDisk = /^(?:([^/:\s]+):)?\d+(?:\.\d+)?$/;
@@ -19,6 +19,7 @@ export function requireVolumes(call: Call, vmid: number, set: Options): void {
     const { file } = drive;
     if (file === 'none' || /(?:^|:)cloudinit$/.test(file)) continue;
     const isCd = drive.options['media'] === 'cdrom';
+    requireSource(call, vmid, drive.options['import-from']);
     if (isCd && file === 'cdrom') {
       check(cluster.world, who, '/', ['Sys.Console']);
       continue;
@@ -40,6 +41,14 @@ export function requireVolumes(call: Call, vmid: number, set: Options): void {
   if (set['vmstatestorage'] !== undefined)
     check(cluster.world, who, `/storage/${set['vmstatestorage']}`, ['Datastore.AllocateSpace']);
   for (const volid of snippetsOf(set['cicustom'])) requireVolumeAccess(call, vmid, volid, 'snippets');
+}
+
+/** A disk that is filled from a guest's needs the right to clone that guest. */
+function requireSource(call: Call, vmid: number, source: string | undefined): void {
+  if (source === undefined) return;
+  const owner = parseVolume(source)?.owner;
+  if (owner === undefined) requireVolumeAccess(call, vmid, source);
+  else check(call.cluster.world, call.who, `/vms/${owner}`, ['VM.Clone']);
 }
 
 function snippetsOf(custom: string | undefined): string[] {
@@ -87,36 +96,50 @@ export function requireDeviceRights(
   vmid: number,
   option: string,
   value: string,
-  doing: 'set' | 'delete',
+  doing: Doing,
   before?: string,
+  pool?: string,
 ): void {
-  if (call.who.id === 'root@pam') return;
-  if (/^serial\d+$/.test(option)) requireSerial(call, vmid, option, doing, value, before);
-  else if (/^usb\d+$/.test(option)) {
-    for (const one of [before, value]) if (one !== undefined) requireUsb(call, vmid, option, one);
-  } else if (/^hostpci\d+$/.test(option)) {
-    for (const one of [before, value]) if (one !== undefined) requirePci(call, vmid, option, one);
-  } else if (option === 'rng0') {
-    requireHardware(call, vmid);
-    if (value.includes('/dev/hwrng')) check(call.cluster.world, call.who, '/mapping/hwrng', ['Mapping.Use']);
+  const { cluster, who } = call;
+  if (who.id === 'root@pam') return;
+  const here = (...privileges: string[]): void => checkGuest(cluster.world, who, vmid, privileges, pool);
+  const hardware: Hardware = () => {
+    here('VM.Config.HWType');
+  };
+  const values = [before, value].filter((one) => one !== undefined);
+  if (/^serial\d+$/.test(option)) requireSerial(hardware, option, doing, value, before);
+  else if (/^usb\d+$/.test(option)) for (const one of values) requireUsb(call, hardware, option, one);
+  else if (/^hostpci\d+$/.test(option)) for (const one of values) requirePci(call, hardware, option, one);
+  else if (option === 'rng0') {
+    for (const one of values) {
+      hardware();
+      if (one.includes('/dev/hwrng')) check(cluster.world, who, '/mapping/hwrng', ['Mapping.Use']);
+    }
+  } else if (/^virtiofs\d+$/.test(option)) {
+    for (const one of values) {
+      here('VM.Config.Disk');
+      check(cluster.world, who, `/mapping/dir/${keysOf(virtioFs, one)['dirid'] ?? ''}`, ['Mapping.Use']);
+    }
   }
 }
 
-const requireHardware = (call: Call, vmid: number): void =>
-  check(call.cluster.world, call.who, `/vms/${vmid}`, ['VM.Config.HWType']);
+/** A guest is changed, or made with a device. */
+type Doing = 'set' | 'delete' | 'create';
+const verbs: Record<Doing, string> = { set: 'modify', delete: 'delete', create: 'set' };
+
+/** Refuses who may not change the hardware of the guest in question. */
+type Hardware = () => void;
 
 function requireSerial(
-  call: Call,
-  vmid: number,
+  hardware: Hardware,
   option: string,
-  doing: 'set' | 'delete',
+  doing: Doing,
   value: string,
   before: string | undefined,
 ): void {
   const isSocket = value === 'socket' && (before === undefined || before === 'socket');
-  if (!isSocket)
-    throw failed(`only root can ${doing === 'set' ? 'modify' : 'delete'} '${option}' config for real devices`);
-  requireHardware(call, vmid);
+  if (!isSocket) throw failed(`only root can ${verbs[doing]} '${option}' config for real devices`);
+  hardware();
 }
 
 const keysOf = (format: Parameters<typeof parsePropertyString>[0], value: string): Record<string, string> => {
@@ -124,8 +147,8 @@ const keysOf = (format: Parameters<typeof parsePropertyString>[0], value: string
   return typeof parsed === 'string' ? {} : parsed;
 };
 
-function requireUsb(call: Call, vmid: number, option: string, value: string): void {
-  requireHardware(call, vmid);
+function requireUsb(call: Call, hardware: Hardware, option: string, value: string): void {
+  hardware();
   const { host, mapping } = keysOf(usbDevice, value);
   if (host !== undefined) {
     if (host.toLowerCase() !== 'spice') throw failed(`only root can set '${option}' config for real devices`);
@@ -133,10 +156,11 @@ function requireUsb(call: Call, vmid: number, option: string, value: string): vo
   else check(call.cluster.world, call.who, `/mapping/usb/${mapping}`, ['Mapping.Use']);
 }
 
-function requirePci(call: Call, vmid: number, option: string, value: string): void {
-  const { host, mapping } = keysOf(propertyStrings['pve-qm-hostpci']!, value);
+function requirePci(call: Call, hardware: Hardware, option: string, value: string): void {
+  const { host, mapping, romfile } = keysOf(propertyStrings['pve-qm-hostpci']!, value);
   if (host !== undefined) throw failed(`only root can set '${option}' config for non-mapped devices`);
   if (mapping === undefined) throw failed("either 'host' or 'mapping' must be set.");
   check(call.cluster.world, call.who, `/mapping/pci/${mapping}`, ['Mapping.Use']);
-  requireHardware(call, vmid);
+  hardware();
+  if (romfile !== undefined) throw badParameter({ [option]: "only root@pam can set 'romfile' option" });
 }

@@ -5,10 +5,23 @@ import { check, checkAny, has } from './permissions.ts';
 import type { Identity } from './permissions.ts';
 
 const needs: Record<string, readonly string[]> = {
-  'VM.Config.CPU': ['cores', 'cpu', 'cpulimit', 'cpuunits', 'numa', 'smp', 'sockets', 'vcpus'],
+  'VM.Config.CPU': ['cores', 'cpu', 'cpulimit', 'cpuunits', 'numa', 'smp', 'sockets', 'vcpus', 'runningcpu'],
   'VM.Config.Memory': ['allow-ksm', 'balloon', 'memory', 'shares'],
   'VM.Config.HWType': [
-    ...['acpi', 'audio0', 'hotplug', 'kvm', 'machine', 'scsihw', 'smbios1', 'tablet', 'vga', 'watchdog', 'rng0'],
+    ...[
+      'acpi',
+      'audio0',
+      'hotplug',
+      'kvm',
+      'machine',
+      'scsihw',
+      'smbios1',
+      'tablet',
+      'vga',
+      'watchdog',
+      'rng0',
+      'runningmachine',
+    ],
   ],
   'VM.Config.Options': [
     ...['agent', 'autostart', 'bios', 'description', 'keyboard', 'localtime', 'migrate_downtime'],
@@ -51,7 +64,7 @@ export function requireOptionRights(
       isDriveSlot(option) ||
       option === 'cdrom' ||
       option === 'tags' ||
-      /^(?:unused|serial|usb|hostpci)\d+$/.test(option)
+      /^(?:unused|serial|usb|hostpci|virtiofs)\d+$/.test(option)
     )
       continue;
     if (option === 'vmstate') {
@@ -62,7 +75,8 @@ export function requireOptionRights(
     if (privilege !== undefined) {
       check(world, who, path(privilege), [privilege]);
       if (option === 'startup') check(world, who, '/', ['Sys.Modify']);
-    } else if (/^net\d+$/.test(option)) check(world, who, path('VM.Config.Network'), ['VM.Config.Network']);
+    } else if (/^net\d+$/.test(option) || option === 'running-nets-host-mtu')
+      check(world, who, path('VM.Config.Network'), ['VM.Config.Network']);
     else if (cloudInit.has(option) || /^ipconfig\d+$/.test(option)) {
       checkAny(world, who, path('VM.Config.Cloudinit'), ['VM.Config.Cloudinit', 'VM.Config.Network']);
     } else throw failed(`only root can set '${option}' config`);

@@ -40,9 +40,10 @@ function poolsOf(world: World, path: string): string[] {
 function privilegesFor(world: World, id: string, path: string): Granted {
   const roles = rolesAt(world, id, path);
   if (!roles.has('NoAccess')) {
-    for (const pool of poolsOf(world, path)) {
-      for (const role of rolesAt(world, id, `/pool/${pool}`).keys()) if (!roles.has(role)) roles.set(role, true);
-    }
+    const ofPools = poolsOf(world, path).flatMap((pool) => [...rolesAt(world, id, `/pool/${pool}`).keys()]);
+    // What comes by a pool holds for the member alone, and a pool nobody may enter is one.
+    if (ofPools.includes('NoAccess')) return new Map();
+    for (const role of ofPools) if (!roles.has(role)) roles.set(role, false);
   }
   const known = builtInRoles(world.release);
   const valid = new Set(privilegesOf(world.release));
@@ -60,7 +61,11 @@ export function permissionsAt(world: World, who: Identity, path: string): Grante
   const ofUser = privilegesFor(world, who.user, path);
   if (who.token === undefined || world.tokens.get(who.id)?.privsep === false) return ofUser;
   const ofToken = privilegesFor(world, who.id, path);
-  return new Map([...ofToken].filter(([privilege]) => ofUser.has(privilege)));
+  return new Map(
+    [...ofToken]
+      .filter(([privilege]) => ofUser.has(privilege))
+      .map(([privilege, propagate]) => [privilege, propagate && ofUser.get(privilege) === true]),
+  );
 }
 
 export const has = (world: World, who: Identity, path: string, privilege: string): boolean =>
@@ -74,6 +79,18 @@ export function check(world: World, who: Identity, path: string, privileges: rea
   }
 }
 
+/** As `check`, of a guest; one that is made in a pool has the pool's rights before it is a member. */
+export function checkGuest(
+  world: World,
+  who: Identity,
+  vmid: number,
+  privileges: readonly string[],
+  pool?: string,
+): void {
+  if (pool !== undefined && privileges.every((privilege) => has(world, who, `/pool/${pool}`, privilege))) return;
+  check(world, who, `/vms/${vmid}`, privileges);
+}
+
 /** One of these, or 403 naming all. */
 export function checkAny(world: World, who: Identity, path: string, privileges: readonly string[]): void {
   const granted = permissionsAt(world, who, path);
@@ -83,7 +100,7 @@ export function checkAny(world: World, who: Identity, path: string, privileges: 
 /** Every path somebody has anything on, as `GET /access/permissions` shows it. */
 export function dumpPermissions(world: World, who: Identity): Record<string, Record<string, number>> {
   const paths = new Set(['/', '/access', '/access/groups', '/nodes', '/pool', '/sdn', '/storage', '/vms']);
-  for (const acl of world.acls) paths.add(acl.path);
+  for (const acl of world.acls) for (const path of prefixes(acl.path)) paths.add(path);
   for (const [id, pool] of world.pools) {
     paths.add(`/pool/${id}`);
     for (const vmid of pool.vms) paths.add(`/vms/${vmid}`);

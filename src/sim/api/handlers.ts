@@ -1,5 +1,6 @@
 import { accessHandlers } from './handlers/access.ts';
 import { agentHandlers } from './handlers/agent.ts';
+import { bulkActionHandlers } from './handlers/bulk-action.ts';
 import { cloneHandlers } from './handlers/clone.ts';
 import { clusterHandlers } from './handlers/cluster.ts';
 import { configViewHandlers } from './handlers/config-view.ts';
@@ -23,6 +24,7 @@ import type { Handler, Operation } from './operation.ts';
 const handlers: Readonly<Record<string, Handler>> = {
   ...accessHandlers,
   ...agentHandlers,
+  ...bulkActionHandlers,
   ...cloneHandlers,
   ...clusterHandlers,
   ...configHandlers,

@@ -1,3 +1,4 @@
+import { bulkOperations } from './bulk-operations.ts';
 import { diskChoice, diskNames, guestOptions, unusedNames, updateOnly } from './guest-options.ts';
 import { atMost, flag, like, must, needs, oneOf, pattern, since9, text, whole } from './parameter-words.ts';
 import { machine } from './property-strings.ts';
@@ -424,6 +425,7 @@ const agentRows: Operation[] = [
 /** Every operation the simulator knows. */
 export const operations: readonly Operation[] = [
   ...clusterRows,
+  ...bulkOperations,
   ...haOperations,
   ...nodeRows,
   ...guestRows,

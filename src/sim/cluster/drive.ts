@@ -18,8 +18,31 @@ export function parseDrive(slot: string, value: string): Drive | undefined {
     slot === 'efidisk0' ? efiDisk : slot === 'tpmstate0' ? tpmState : slot.startsWith('ide') ? ideDisk : scsiDisk;
   const parsed = parsePropertyString(format, value);
   if (typeof parsed === 'string') return undefined;
-  const { file, ...options } = parsed;
-  return file === undefined ? undefined : { slot, file, options };
+  const { file, ...rest } = parsed;
+  if (file === undefined) return undefined;
+  const options = { ...rest };
+  for (const limit of ['bps', 'bps_rd', 'bps_wr'] as const) {
+    if (options[limit] === undefined) continue;
+    options[`m${limit}`] = (Number(options[limit]) / 2 ** 20).toFixed(3);
+    Reflect.deleteProperty(options, limit);
+  }
+  return { slot, file, options };
+}
+
+/** Whether the options of a drive go together; the shape of each has been looked at before. */
+export function isConsistent({ slot, options }: Drive): boolean {
+  const isSet = (name: string): boolean => options[name] !== undefined && Number(options[name]) !== 0;
+  const ways = ['', '_rd', '_wr'];
+  // A burst needs the limit it exceeds, and its length needs the burst.
+  const lacking = ways.flatMap((way) => [
+    isSet(`mbps${way}_max`) && !isSet(`mbps${way}`),
+    isSet(`bps${way}_max_length`) && !isSet(`mbps${way}_max`),
+    isSet(`iops${way}_max_length`) && !isSet(`iops${way}_max`),
+  ]);
+  const twice = ['mbps', 'iops'].flatMap((of) => ways.slice(1).map((way) => isSet(of) && isSet(of + way)));
+  const isCd = options['media'] === 'cdrom';
+  const ofDisks = isSet('snapshot') || options['trans'] !== undefined || options['format'] !== undefined;
+  return ![...lacking, ...twice].includes(true) && !(isCd && (ofDisks || slot.startsWith('virtio')));
 }
 
 /** The volume first, then the options by name. */

@@ -1,18 +1,22 @@
-import { has } from '../access/permissions.ts';
+import { check, has } from '../access/permissions.ts';
 import type { Identity } from '../access/permissions.ts';
 import { notPermitted } from '../api/refusal.ts';
 import type { World } from '../world/world.ts';
 
 const split = (tags: string): string[] => tags.split(/[;,\s]+/).filter(Boolean);
 
-/** Lower case, sorted, each once: how Proxmox stores tags unless the datacenter says otherwise. */
-export const uniqueTags = (tags: string): string =>
-  [...new Set(split(tags).map((tag) => tag.toLowerCase()))].sort().join(';');
+/** Each once, and lower case and sorted unless the datacenter's `tag-style` says otherwise: how Proxmox stores tags. */
+export function uniqueTags(world: World, tags: string): string {
+  const style = world.datacenter['tag-style'] ?? '';
+  const keepsCase = /(?:^|,)case-sensitive=(?:1|on|yes|true)\b/.test(style);
+  const unique = [...new Set(split(tags).map((tag) => (keepsCase ? tag : tag.toLowerCase())))];
+  return (/(?:^|,)ordering=config\b/.test(style) ? unique : unique.sort()).join(';');
+}
 
 /** The datacenter may keep tags to itself: registered ones, or all but a list. */
 export function requireTags(world: World, who: Identity, vmid: number, before: string, after: string): void {
-  if (who.id === 'root@pam' || has(world, who, '/', 'Sys.Modify')) return;
-  if (!has(world, who, `/vms/${vmid}`, 'VM.Config.Options')) throw notPermitted(`/vms/${vmid}, VM.Config.Options`);
+  check(world, who, `/vms/${vmid}`, ['VM.Config.Options']);
+  if (has(world, who, '/', 'Sys.Modify')) return;
   const was = new Set(split(before));
   const is = new Set(split(after));
   const changed = [...was, ...is].filter((tag) => was.has(tag) !== is.has(tag));

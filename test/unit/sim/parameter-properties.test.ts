@@ -170,7 +170,9 @@ function validFor(name: string, parameter: SchemaParameter): fc.Arbitrary<string
         .map(String);
     case 'array':
       // A form's one value stands for a list of one, unless it is false to Perl.
-      return fc.string({ minLength: 1, maxLength: 60 }).filter((value) => value !== '0');
+      return parameter.items?.format === undefined
+        ? fc.string({ minLength: 1, maxLength: 60 }).filter((value) => value !== '0')
+        : validFor(name, parameter.items);
     default:
       return fc.string({ maxLength: parameter.maxLength ?? 60 });
   }

@@ -16,6 +16,7 @@ export type SchemaParameter = {
   readonly alias?: string;
   readonly keyAlias?: string;
   readonly default_key?: number;
+  readonly items?: SchemaParameter;
 };
 /** Parameters of a call; some are made of parts, or of kinds that a parameter tells apart. */
 type SchemaParameters = {

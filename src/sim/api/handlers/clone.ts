@@ -1,6 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import { formatDrive, isCloudInit } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
+import { formatting } from '../../cluster/qemu-img.ts';
 import { WorkerGone } from '../../cluster/tasks.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { formatSize, humanBytes, parseVolume } from '../../cluster/volumes.ts';
@@ -38,9 +39,6 @@ async function allocate(
   });
 }
 
-const qcow2 = (bytes: number): string =>
-  `fmt=qcow2 cluster_size=65536 extended_l2=off preallocation=metadata compression_type=zlib size=${bytes} lazy_refcounts=off refcount_bits=16`;
-
 /** What cloud-init reads, and the state of a TPM. */
 const smallImageBytes = 4 * 2 ** 20;
 
@@ -64,10 +62,7 @@ async function copyDrive(
   worker.log(`create full clone of drive ${drive.slot} (${drive.file})`);
   const name = (): string => volumes.nextName(storage, node, newid, format, isCloudInit(drive) ? 'cloudinit' : 'disk');
   const volume = await allocate(cluster, node, storage, name, bytes, worker, (chosen) => {
-    const path = pathOf(storage);
-    if (path === undefined) return;
-    const how = format === 'qcow2' ? qcow2(bytes) : `fmt=raw size=${bytes} preallocation=off`;
-    worker.log(`Formatting '${path}/images/${chosen}', ${how}`);
+    for (const line of formatting(storage, chosen, format, bytes)) worker.log(line);
   });
   const file = `${storage.id}:${volume.name}`;
   worker.log(`allocated target volume '${file}'`);

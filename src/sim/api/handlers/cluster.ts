@@ -1,6 +1,7 @@
 import { has } from '../../access/permissions.ts';
 import { isShared } from '../../world/world.ts';
-import type { Release } from '../../world/world.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { Release, WorldStorage } from '../../world/world.ts';
 import { badParameter, failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
 import { describeTask } from './tasks.ts';
@@ -87,28 +88,32 @@ function nodeRows(call: Call): object[] {
   });
 }
 
+/** A storage as a node last published it. */
+export function storageStats(cluster: Cluster, storage: WorldStorage, node: string): object {
+  const state = cluster.view.of(node)?.storages.get(storage.id);
+  return {
+    id: `storage/${node}/${storage.id}`,
+    type: 'storage',
+    storage: storage.id,
+    node,
+    plugintype: storage.type,
+    status: state?.active === true ? 'available' : 'unknown',
+    shared: isShared(storage) ? 1 : 0,
+    content: storage.options['content'] ?? 'images,rootdir',
+    ...(state ? { disk: state.used, maxdisk: state.total } : {}),
+  };
+}
+
 function storageRows(call: Call): object[] {
   const { cluster, who } = call;
   const rows: object[] = [];
   for (const node of cluster.world.nodes.keys()) {
-    const sample = cluster.view.of(node);
     for (const storage of cluster.world.storages.values()) {
-      const seen = ['Datastore.Audit', 'Datastore.AllocateSpace'];
-      if (!seen.some((privilege) => has(cluster.world, who, `/storage/${storage.id}`, privilege))) continue;
+      if (!has(cluster.world, who, `/storage/${storage.id}`, 'Datastore.Audit')) continue;
+      if (storage.options['disable'] === '1') continue;
       const nodes = storage.options['nodes']?.split(/[,;\s]+/);
       if (nodes && !nodes.includes(node)) continue;
-      const state = sample?.storages.get(storage.id);
-      rows.push({
-        id: `storage/${node}/${storage.id}`,
-        type: 'storage',
-        storage: storage.id,
-        node,
-        plugintype: storage.type,
-        status: state ? (state.active ? 'available' : 'unknown') : 'unknown',
-        shared: isShared(storage) ? 1 : 0,
-        content: storage.options['content'] ?? 'images,rootdir',
-        ...(state ? { disk: state.used, maxdisk: state.total } : {}),
-      });
+      rows.push(storageStats(cluster, storage, node));
     }
   }
   return rows;
@@ -178,10 +183,8 @@ export const clusterHandlers: Readonly<Record<string, Handler>> = {
   'GET /cluster/tasks': ({ cluster, who }) =>
     [...cluster.world.nodes.keys()]
       .flatMap((node) => cluster.tasks.ofNode(node).slice(0, 25))
-      .filter(
-        (task) =>
-          task.of.user.split('!')[0] === who.user || has(cluster.world, who, `/nodes/${task.of.node}`, 'Sys.Audit'),
-      )
+      // What a token did is its user's: the token itself sees it as an auditor only.
+      .filter((task) => has(cluster.world, who, '/', 'Sys.Audit') || task.of.user.split('!')[0] === who.id)
       .sort((a, b) => b.of.starttime - a.of.starttime)
       .map((task) => ({ ...describeTask(task), ...(task.running ? {} : { status: task.exit }) })),
 };

@@ -52,8 +52,10 @@ function getConfig(call: Call): unknown {
   }
   const options = { ...config.current };
   if (!args.flag('current')) {
-    for (const key of config.pendingDelete.keys()) Reflect.deleteProperty(options, key);
     Object.assign(options, config.pending);
+    // What is zero is shown although it goes away.
+    for (const key of config.pendingDelete.keys())
+      if (options[key] !== '0' && options[key] !== '') Reflect.deleteProperty(options, key);
   }
   return { ...show(options), digest: digestOf(config) };
 }

@@ -7,6 +7,7 @@ import {
   formatDrive,
   isCdrom,
   isCloudInit,
+  isConsistent,
   isDriveSlot,
   parseCard,
   parseDrive,
@@ -61,15 +62,10 @@ function readUpdate(call: Call): Update {
       .digest('base64')
       .replace(/[+=]/g, '.')}`;
   }
-  if (set['sshkeys'] !== undefined) requireKeys(set['sshkeys']);
-  if (set['cpuunits'] !== undefined) set['cpuunits'] = String(Math.min(Number(set['cpuunits']), mostCpuUnits));
+  normalize(set);
   // A list of nothing asks for nothing.
   if (Object.keys(set).length === 0 && !deleted && !revert) throw failed('no options specified');
-  if (set['cdrom'] !== undefined) {
-    if (set['ide2'] !== undefined) throw badParameter({ cdrom: "option conflicts with parameter 'ide2'" });
-    set['ide2'] = set['cdrom'].includes('media=cdrom') ? set['cdrom'] : `${set['cdrom']},media=cdrom`;
-    Reflect.deleteProperty(set, 'cdrom');
-  }
+  resolveCdrom(set);
   const reverts = list(revert);
   for (const option of reverts) {
     if (!isOption(option)) throw badParameter({ revert: `unknown option '${option}'` });
@@ -85,6 +81,20 @@ function readUpdate(call: Call): Update {
     if (!isOption(option)) throw badParameter({ delete: `unknown option '${option}'` });
   }
   return { set, deletions, reverts, force: force === '1', said };
+}
+
+/** Before anything is looked at: keys must be keys, and a weight is cut to what a control group takes. */
+export function normalize(set: Options): void {
+  if (set['sshkeys'] !== undefined) requireKeys(set['sshkeys']);
+  if (set['cpuunits'] !== undefined) set['cpuunits'] = String(Math.min(Number(set['cpuunits']), mostCpuUnits));
+}
+
+/** `cdrom` is another name of `ide2`. */
+export function resolveCdrom(set: Options): void {
+  if (set['cdrom'] === undefined) return;
+  if (set['ide2'] !== undefined) throw badParameter({ cdrom: "option conflicts with parameter 'ide2'" });
+  set['ide2'] = set['cdrom'].includes('media=') ? set['cdrom'] : `${set['cdrom']},media=cdrom`;
+  Reflect.deleteProperty(set, 'cdrom');
 }
 
 /** The weight a control group of version 2 takes. */
@@ -107,7 +117,11 @@ export function complete(call: Call, set: Options): void {
   for (const [key, value] of Object.entries(set)) {
     if (isDriveSlot(key)) {
       const drive = parseDrive(key, value);
-      if (!drive) throw badParameter({ [key]: 'unable to parse drive options' });
+      if (!drive || !isConsistent(drive)) throw badParameter({ [key]: 'unable to parse drive options' });
+      if (drive.options['import-from'] !== undefined && !/^(?:[^/:\s]+:)?0+(?:\.0+)?$/.test(drive.file)) {
+        const text = "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>";
+        throw badParameter({ [key]: text });
+      }
       if (volumeParts(drive.file)?.content === 'iso' && drive.options['media'] !== 'cdrom') {
         throw badParameter({ [key]: "explicit 'media=cdrom' is required for iso images" });
       }
@@ -133,20 +147,19 @@ function requireHookscript(call: Call, volid: string): void {
   if (!exists) throw refuse(`script '${volid}' does not exist`);
 }
 
-export function requireRights(call: Call, update: Pick<Update, 'set' | 'deletions'>, pool?: string): void {
+function requireRights(call: Call, update: Pick<Update, 'set' | 'deletions'>): void {
   const { cluster, who } = call;
   const vmid = vmidOf(call);
-  requireOptionRights(cluster.world, who, vmid, update.deletions, pool);
-  requireOptionRights(cluster.world, who, vmid, Object.keys(update.set), pool);
+  requireOptionRights(cluster.world, who, vmid, update.deletions);
+  requireOptionRights(cluster.world, who, vmid, Object.keys(update.set));
   requireVolumes(call, vmid, update.set);
-  requireBridges(
-    cluster.world,
-    who,
-    Object.keys(update.set)
-      .filter((key) => /^net\d+$/.test(key))
-      .map((key) => update.set[key]!),
-  );
+  requireBridges(cluster.world, who, cardsOf(update.set));
 }
+
+export const cardsOf = (options: Options): string[] =>
+  Object.keys(options)
+    .filter((key) => /^net\d+$/.test(key))
+    .map((key) => options[key]!);
 
 /** Writes the wishes down as pending, then lets the guest take on what it can. */
 async function carryOut(
@@ -173,6 +186,11 @@ async function carryOut(
       const volume = cluster.volumes.find(value, guest.node);
       if (volume) cluster.volumes.free(volume);
       config.current = without(config.current, option);
+    } else if (option === 'vmstate') {
+      requireUnprotected(guest, `can't remove vmstate '${value}'`);
+      const volume = cluster.volumes.find(value, guest.node);
+      if (volume) cluster.volumes.free(volume);
+      config.current = without(config.current, option);
     } else if (isDriveSlot(option)) {
       requireUnprotected(guest, `can't remove drive '${option}'`);
       requireDriveRights(call, guest.vmid, option, value);
@@ -183,6 +201,7 @@ async function carryOut(
       config.current = without(config.current, option);
     } else {
       requireDeviceRights(call, guest.vmid, option, value, 'delete');
+      requireBridgeOfOld(call, guest, option);
       config.pendingDelete.set(option, false);
     }
   }
@@ -198,10 +217,20 @@ async function carryOut(
       bootFromCdrom(guest, option, wanted);
     }
     requireDeviceRights(call, guest.vmid, option, wanted, 'set', config.current[option]);
+    requireBridgeOfOld(call, guest, option);
     if (option === 'boot') requireBootDevices(guest, update, wanted);
+    // An order of devices takes the place of the one boot disk of old.
+    if (option === 'boot' && wanted.includes('order=') && config.current['bootdisk'] !== undefined)
+      config.pendingDelete.set('bootdisk', false);
+    // Never waits: only the next image for cloud-init says it.
+    if (option === 'cipassword') {
+      config.current['cipassword'] = wanted;
+      config.pendingDelete.delete(option);
+      continue;
+    }
     if (option === 'tags') {
       requireTags(cluster.world, call.who, guest.vmid, config.current['tags'] ?? '', wanted);
-      value = uniqueTags(wanted);
+      value = uniqueTags(cluster.world, wanted);
     }
     // What ends a description in the file's comment does not come back from it.
     if (option === 'description') value = wanted.trimEnd();
@@ -211,6 +240,12 @@ async function carryOut(
   cleanPending(guest);
   if (cluster.machines.get(guest.vmid)) hotplugPending(cluster, guest);
   else applyPending(cluster, guest);
+}
+
+/** Taking a card off a bridge needs the right to use that bridge, too. */
+function requireBridgeOfOld(call: Call, guest: WorldGuest, option: string): void {
+  const card = guest.config.current[option];
+  if (/^net\d+$/.test(option) && card !== undefined) requireBridges(call.cluster.world, call.who, [card]);
 }
 
 /** A CD that is put in is booted from too, after everything that was asked for. */
@@ -270,6 +305,7 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
     if (args.has('digest') && args.text('digest') !== digestOf(guest.config)) {
       throw failed('checksum mismatch (file change by other user?)');
     }
+    discardState(update, guest);
     cluster.requireUnlocked(guest);
     revert(update, guest);
     balloonFits(update, guest);
@@ -294,6 +330,15 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
     if (task.exit !== 'OK') throw failed(`failed to update VM ${vmid}: ${task.exit ?? ''}`);
     return null;
   });
+}
+
+/** To delete the state a guest was suspended with is to unlock it, and to forget what it ran with. */
+function discardState(update: Update, guest: WorldGuest): void {
+  const { current } = guest.config;
+  if (!update.deletions.includes('vmstate')) return;
+  if (current['lock'] === 'suspended') guest.config.current = without(current, 'lock');
+  for (const option of ['runningmachine', 'runningcpu', 'running-nets-host-mtu'])
+    if (current[option] !== undefined) update.deletions.push(option);
 }
 
 /** Taking a wish back: what is pending becomes what is current. */

@@ -26,7 +26,8 @@ export const destroyHandlers: Readonly<Record<string, Handler>> = {
       cluster.locks.guest(node, vmid, 10_000, async () => {
         requireDestroyable(call, vmid);
         const guest = cluster.load(node, vmid);
-        cluster.requireUnlocked(guest);
+        // What was suspended to disk may go; its state goes with it.
+        if (guest.config.current['lock'] !== 'suspended') cluster.requireUnlocked(guest);
         const options = [guest.config.current, guest.config.pending, ...guest.config.snapshots.values()];
         const owned = [
           ...options
@@ -39,16 +40,18 @@ export const destroyHandlers: Readonly<Record<string, Handler>> = {
               .map(([, value]) => value),
           ),
         ].filter((file) => parseVolume(file)?.owner === vmid);
-        for (const file of owned) {
-          if (cluster.volumes.childrenOf(file, node).length > 0) {
-            throw failed(`base volume '${file}' is still in use by linked cloned`);
-          }
-        }
+        const inUse = owned.filter((file) => cluster.volumes.childrenOf(file, node).length > 0);
+        if (guest.config.current['template'] === '1' && inUse[0] !== undefined)
+          throw failed(`base volume '${inUse[0]}' is still in use by linked cloned`);
         guest.config.current['lock'] = 'destroyed';
         for (const file of new Set(owned)) {
           const volume = cluster.volumes.find(file, node);
           if (!volume) continue;
-          if (cluster.volumes.offline.has(volume.storage))
+          if (inUse.includes(file))
+            worker.log(
+              `Could not remove disk '${file}', check manually: base volume '${volume.name}' is still in use by linked clones`,
+            );
+          else if (cluster.volumes.offline.has(volume.storage))
             worker.warn(`Could not remove disk '${file}', check manually: storage '${volume.storage}' is not online`);
           else {
             await worker.takes(cluster.timing.stopMs);

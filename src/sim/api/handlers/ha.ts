@@ -76,6 +76,7 @@ function update(call: Call): null {
   const { cluster, args } = call;
   const sid = sidOf(call);
   refuseGroup(call);
+  requireNoError(call, sid);
   return underHaLock('update resource', () => {
     if (args.has('digest') && args.text('digest') !== digestOf(cluster.world.ha)) {
       throw failed('detected modified configuration - file changed by other user? Try again.');
@@ -90,6 +91,12 @@ function update(call: Call): null {
       Reflect.deleteProperty(resource, key);
     }
   });
+}
+
+/** What the manager gave up on is disabled before anything else is asked of it. */
+function requireNoError({ cluster, args }: Call, sid: string): void {
+  if (!cluster.ha.knows(sid) || cluster.ha.stateOf(sid) !== 'error' || args.text('state') === 'disabled') return;
+  throw failed(`service '${sid}' in error state, must be disabled and fixed first`);
 }
 
 /** Options of a resource that a call may take away. */
@@ -108,6 +115,7 @@ function move(call: Call): object | null {
   const sid = sidOf(call);
   const node = args.need('node');
   if (!isActive(cluster.world.ha.get(sid))) throw failed(`resource '${sid}' is not HA managed`);
+  requireNoError(call, sid);
   cluster.requireNode(node);
   cluster.ha.requestMove(sid, node);
   return cluster.world.release === '8.4' ? null : { sid, 'requested-node': node };

@@ -1,3 +1,4 @@
+import { check } from '../../access/permissions.ts';
 import { disksOf, drivesOf, isCdrom, isCloudInit, isDriveSlot, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
 import { parseSize } from '../../cluster/volumes.ts';
@@ -81,6 +82,23 @@ function precheck(call: Call): unknown {
   };
 }
 
+/** What the guest needs is there, too; another storage in its place is one the caller may use. */
+function requireStoragesAt(call: Call, guest: WorldGuest, target: string): void {
+  const { cluster, args, who } = call;
+  const others = args.list('targetstorage');
+  if (others.length > 0 && !others.includes('1')) {
+    check(cluster.world, who, `/vms/${guest.vmid}`, ['VM.Config.Disk']);
+    for (const id of others.map((entry) => entry.split(':').at(-1)!)) {
+      const storage = cluster.volumes.enabledStorage(id, target);
+      check(cluster.world, who, `/storage/${id}`, ['Datastore.AllocateSpace']);
+      if (!cluster.volumes.contentOf(storage).includes('images'))
+        throw failed(`storage '${id}' does not support vm images`);
+    }
+    return;
+  }
+  for (const drive of disksOf(guest.config.current)) cluster.volumes.enabledStorage(drive.file.split(':')[0]!, target);
+}
+
 function migrate(call: Call): string {
   const { cluster, node, args, who } = call;
   const vmid = vmidOf(call);
@@ -96,7 +114,7 @@ function migrate(call: Call): string {
   cluster.requireUnlocked(guest);
   const running = cluster.machines.get(vmid) !== undefined;
   if (running && !args.flag('online')) throw failed("can't migrate running VM without --online");
-  for (const drive of disksOf(guest.config.current)) cluster.volumes.enabledStorage(drive.file.split(':')[0]!, target);
+  requireStoragesAt(call, guest, target);
   if (cluster.isHaManaged(vmid)) {
     return fork(call, 'hamigrate', String(vmid), async (worker) => {
       worker.log(`Requesting HA migration for VM ${vmid} to node ${target}`);

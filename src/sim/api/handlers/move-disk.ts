@@ -30,6 +30,9 @@ function moveDisk(call: Call): string {
   return fork(call, 'qmmove', String(vmid), (worker) =>
     cluster.locks.guest(node, vmid, 10_000, async () => {
       const { guest, drive } = requireMovable(call, vmid, slot, storageId);
+      worker.log(
+        `copying volume '${drive.file}' from current storage '${drive.file.split(':')[0]!}' to target storage '${storageId}'`,
+      );
       try {
         await copyDisk(call, guest, drive, storageId, worker);
       } catch (error) {
@@ -58,6 +61,8 @@ function requireMovable(
   if (from?.storage === storageId && (!args.has('format') || from.format === args.text('format'))) {
     throw failed("you can't move to the same storage with same format");
   }
+  if (!cluster.volumes.contentOf(cluster.volumes.enabledStorage(storageId, node)).includes('images'))
+    throw badParameter({ storage: `storage '${storageId}' does not support vm images` });
   if (args.flag('delete') && inSnapshot(guest, drive.file)) {
     throw failed("you can't move a disk with snapshots and delete the source");
   }
@@ -76,6 +81,7 @@ async function copyDisk(call: Call, guest: WorldGuest, drive: Drive, storageId: 
   const format = allowed.includes(wanted) ? wanted : allowed[0]!;
   const volume = cluster.volumes.find(drive.file, node);
   if (!volume) throw failed(`volume '${drive.file}' does not exist`);
+  if (inSnapshot(guest, drive.file)) worker.log('moving disk with snapshots, snapshots will not be moved!');
   worker.log(`create full clone of drive ${drive.slot} (${drive.file})`);
   const name = cluster.volumes.nextName(storage, node, guest.vmid, format);
   const copy = cluster.volumes.allocate(storage, node, name, volume.bytes);
@@ -88,8 +94,14 @@ async function copyDisk(call: Call, guest: WorldGuest, drive: Drive, storageId: 
     file: `${storageId}:${kept.name}`,
     options: { ...drive.options, size: formatSize(volume.bytes) },
   });
-  if (args.flag('delete')) cluster.volumes.free(volume);
-  else addUnused(current, drive.file);
+  if (args.flag('delete')) {
+    worker.log(`removing source volume '${drive.file}' after successful copy`);
+    cluster.volumes.free(volume);
+  } else {
+    addUnused(current, drive.file);
+    const unused = Object.keys(current).find((key) => /^unused\d+$/.test(key) && current[key] === drive.file);
+    worker.log(`adding source volume '${drive.file}' as '${unused!}' to config`);
+  }
 }
 
 /** Gives a disk to another guest of the same node. */
@@ -111,13 +123,20 @@ function reassignDisk(call: Call, storageId: string | undefined): string {
     cluster.locks.guest(node, vmid, 10_000, () =>
       cluster.locks.guest(node, other, 10_000, async () => {
         const { source, target, drive: found } = requireReassignable(call, vmid, slot, other, otherSlot);
+        worker.log(`reassign disk '${slot}' from VM '${vmid}' as '${otherSlot}' to VM '${other}'`);
         await worker.takes(100);
         const volume = cluster.volumes.find(found.file, node);
         if (!volume) throw failed(`volume '${found.file}' does not exist`);
         const storage = cluster.volumes.storage(volume.storage);
         const format = parseVolume(found.file)?.format ?? 'raw';
         const moved = cluster.volumes.rename(volume, cluster.volumes.nextName(storage, node, other, format));
+        const order = /^order=([^,]*)$/.exec(source.config.current['boot'] ?? '')?.[1]?.split(';');
+        if (order?.includes(slot)) {
+          worker.log(`removing disk '${slot}' from boot order config`);
+          source.config.current['boot'] = `order=${order.filter((one) => one !== slot).join(';')}`;
+        }
         Reflect.deleteProperty(source.config.current, slot);
+        worker.log(`removing disk '${slot}' from VM '${vmid}' config`);
         target.config.current[otherSlot] = formatDrive({
           ...found,
           slot: otherSlot,
@@ -126,6 +145,12 @@ function reassignDisk(call: Call, storageId: string | undefined): string {
       }),
     ),
   ).upid;
+}
+
+/** A digest that somebody gave is that of the configuration as it is. */
+function requireSame(digest: string | undefined, guest: WorldGuest): void {
+  if (digest !== undefined && digest !== '' && digest !== digestOf(guest.config))
+    throw failed(`VM ${guest.vmid}: detected modified configuration - file changed by other user? Try again.`);
 }
 
 function requireReassignable(
@@ -146,6 +171,8 @@ function requireReassignable(
   cluster.requireUnlocked(cluster.load(call.node, other));
   if ([source, target].some((guest) => guest.config.current['template'] === '1'))
     throw failed("Can't move disks from or to template VMs");
+  requireSame(call.args.text('digest'), source);
+  requireSame(call.args.text('target-digest'), target);
   const value = source.config.current[slot];
   if (value === undefined) throw failed(`Disk '${slot}' for VM '${vmid}' does not exist`);
   if (target.config.current[otherSlot] !== undefined)

@@ -1,5 +1,6 @@
 import { drivesOf, formatDrive, isCloudInit, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
+import { formatting } from '../../cluster/qemu-img.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { baseName, formatSize, parseVolume, volumeParts } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';
@@ -24,7 +25,8 @@ export async function makeDisk(
   const format = (drive.options['format'] ??
     (wanted === 'cloudinit' ? volumes.formatsOf(storage).at(1) : undefined) ??
     'raw') as 'raw' | 'qcow2';
-  const bytes = wanted === 'cloudinit' ? 4 * 2 ** 20 : Math.floor(Number(wanted) * 2 ** 30);
+  const imported = sourceOf(call, guest, drive);
+  const bytes = imported ?? sizeOf(drive, wanted);
   const name = await locks.storage(guest.node, storageId, false, 10_000, async () => {
     await worker.takes(timing.allocateFileMs);
     const next = volumes.nextName(
@@ -34,17 +36,33 @@ export async function makeDisk(
       format,
       wanted === 'cloudinit' ? 'cloudinit' : 'disk',
     );
+    for (const line of formatting(storage, next, format, bytes)) worker.log(line);
     const volume = volumes.allocate(storage, guest.node, next, bytes);
     const isTemplate = wanted !== 'cloudinit' && guest.config.current['template'] === '1';
     return isTemplate ? volumes.rename(volume, baseName(next, guest.vmid)).name : next;
   });
-  const options = without(drive.options, 'format');
-  worker.log(
-    `${key}: successfully created disk '${storageId}:${name},${wanted === 'cloudinit' ? 'media=cdrom' : `size=${formatSize(bytes)}`}'`,
-  );
+  const options = without(drive.options, 'format', 'import-from');
   const shape: Record<string, string> =
     wanted === 'cloudinit' ? { ...options, media: 'cdrom' } : { ...options, size: formatSize(bytes) };
-  return formatDrive({ slot: key, file: `${storageId}:${name}`, options: shape });
+  const made = formatDrive({ slot: key, file: `${storageId}:${name}`, options: shape });
+  worker.log(`${key}: successfully created disk '${made}'`);
+  return made;
+}
+
+/** Firmware variables, the state of a TPM and what cloud-init reads have sizes of their own. */
+function sizeOf(drive: Drive, wanted: string): number {
+  if (wanted === 'cloudinit' || drive.slot === 'tpmstate0') return 4 * 2 ** 20;
+  if (drive.slot === 'efidisk0') return (drive.options['efitype'] === '4m' ? 528 : 128) * 2 ** 10;
+  return Math.floor(Number(wanted) * 2 ** 30);
+}
+
+/** The size of the volume a new disk is filled from; undefined when it starts empty. */
+function sourceOf(call: Call, guest: WorldGuest, drive: Drive): number | undefined {
+  const source = drive.options['import-from'];
+  if (source === undefined) return undefined;
+  const volume = call.cluster.volumes.find(source, guest.node);
+  if (!volume) throw failed(`could not get size of ${source}`);
+  return volume.bytes;
 }
 
 /** A volume that exists: it must be there, and its size is noted. */

@@ -1,8 +1,9 @@
 import { has } from '../../access/permissions.ts';
-import { parseVolume } from '../../cluster/volumes.ts';
+import { parseVolume, volumeParts } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';
 import { isShared } from '../../world/world.ts';
 import type { WorldStorage } from '../../world/world.ts';
+import { badParameter } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
 import { statusOf } from './status.ts';
 import { nodeStatus, versionOf } from './cluster.ts';
@@ -11,22 +12,25 @@ import { nodeStatus, versionOf } from './cluster.ts';
 const fingerprintOf = (call: Call): object =>
   call.cluster.fingerprint === undefined ? {} : { ssl_fingerprint: call.cluster.fingerprint };
 
+const isEnabled = (storage: WorldStorage, node: string): boolean =>
+  storage.options['disable'] !== '1' && (storage.options['nodes']?.split(/[,;\s]+/).includes(node) ?? true);
+
 function storageRow(call: Call, storage: WorldStorage): Record<string, unknown> {
   const { cluster, node } = call;
-  const active = !cluster.volumes.offline.has(storage.id);
+  const active = isEnabled(storage, node) && !cluster.volumes.offline.has(storage.id);
   const used = active ? cluster.volumes.usedBytes(storage, node) : 0;
   const total = active ? storage.totalBytes : 0;
   return {
     storage: storage.id,
     type: storage.type,
     content: storage.options['content'] ?? 'images,rootdir',
-    enabled: storage.options['disable'] === '1' ? 0 : 1,
+    enabled: isEnabled(storage, node) ? 1 : 0,
     active: active ? 1 : 0,
     shared: isShared(storage) ? 1 : 0,
     total,
     used,
     avail: total - used,
-    used_fraction: total > 0 ? used / total : 0,
+    ...(total > 0 ? { used_fraction: used / total } : {}),
   };
 }
 
@@ -34,6 +38,47 @@ const seesStorage = (call: Call, id: string): boolean =>
   ['Datastore.Audit', 'Datastore.AllocateSpace'].some((privilege) =>
     has(call.cluster.world, call.who, `/storage/${id}`, privilege),
   );
+
+const noSuchStorage = (): Error => badParameter({ storage: 'No such storage.' });
+
+/** The files of other kinds than images, as lists call their formats. */
+const formats: Readonly<Record<string, string>> = { iso: 'iso', vztmpl: 'tgz', snippets: 'snippet', import: 'raw' };
+
+type Row = { readonly volid: string } & Readonly<Record<string, unknown>>;
+
+/** What is on a storage, as far as the caller may see it. */
+function contentOf(call: Call): object[] {
+  const { cluster, args, node, who } = call;
+  const storage = cluster.volumes.activeStorage(args.need('storage'), node);
+  const owner = args.number('vmid');
+  const kinds = cluster.volumes.contentOf(storage).filter((kind) => [kind, undefined].includes(args.text('content')));
+  const may = (path: string, privilege: string): boolean => has(cluster.world, who, path, privilege);
+  const isSeen = (vmid: number): boolean =>
+    may(`/storage/${storage.id}`, 'Datastore.Allocate') ||
+    (may(`/storage/${storage.id}`, 'Datastore.Audit') && may(`/vms/${vmid}`, 'VM.Config.Disk'));
+  const rows: Row[] = [];
+  for (const { name, bytes } of cluster.volumes.onNode(storage.id, node)) {
+    const volid = `${storage.id}:${name}`;
+    const content = volumeParts(volid)?.content;
+    if (content === undefined || !kinds.includes(content)) continue;
+    const image = parseVolume(volid);
+    if (!image) {
+      if (owner === undefined) rows.push({ volid, content, format: formats[content] ?? 'raw', size: bytes });
+      continue;
+    }
+    if ((owner !== undefined && image.owner !== owner) || !isSeen(image.owner)) continue;
+    rows.push({
+      volid,
+      content,
+      format: image.format,
+      size: bytes,
+      used: image.base === undefined ? bytes : Math.floor(bytes / 20),
+      vmid: image.owner,
+      ...(image.base === undefined ? {} : { parent: `../${image.base}` }),
+    });
+  }
+  return rows.sort((a, b) => (a.volid.toLowerCase() < b.volid.toLowerCase() ? -1 : 1));
+}
 
 export const nodeHandlers: Readonly<Record<string, Handler>> = {
   'GET /nodes': (call) => {
@@ -90,40 +135,28 @@ export const nodeHandlers: Readonly<Record<string, Handler>> = {
         return call.args.flag('full') ? row : without(row, 'qmpstatus');
       }),
   'GET /nodes/{node}/storage': (call) => {
-    const content = call.args.list('content');
-    const wanted = call.args.text('storage');
-    return [...call.cluster.world.storages.values()]
+    const { cluster, args, node } = call;
+    const content = args.list('content');
+    const wanted = args.text('storage');
+    const target =
+      args.text('target') === node || args.text('target') === 'localhost' ? undefined : args.text('target');
+    const known = [...cluster.world.storages.values()].filter(
+      (storage) =>
+        content.length === 0 ||
+        (isEnabled(storage, node) && cluster.volumes.contentOf(storage).some((kind) => content.includes(kind))),
+    );
+    if (wanted !== undefined && !known.some(({ id }) => id === wanted)) throw noSuchStorage();
+    return known
       .filter((storage) => seesStorage(call, storage.id))
       .filter((storage) => wanted === undefined || storage.id === wanted)
-      .filter((storage) => storage.options['nodes']?.split(/[,;\s]+/).includes(call.node) ?? true)
-      .filter((storage) => !call.args.flag('enabled') || storage.options['disable'] !== '1')
-      .filter(
-        (storage) =>
-          content.length === 0 || call.cluster.volumes.contentOf(storage).some((kind) => content.includes(kind)),
-      )
+      .filter((storage) => !args.flag('enabled') || storage.options['disable'] !== '1')
+      .filter((storage) => target === undefined || (isShared(storage) && isEnabled(storage, target)))
       .map((storage) => storageRow(call, storage));
   },
   'GET /nodes/{node}/storage/{storage}/status': (call) => {
-    const id = call.args.need('storage');
-    return without(storageRow(call, call.cluster.volumes.enabledStorage(id, call.node)), 'storage', 'used_fraction');
+    const storage = call.cluster.world.storages.get(call.args.need('storage'));
+    if (!storage) throw noSuchStorage();
+    return without(storageRow(call, storage), 'storage', 'used_fraction');
   },
-  'GET /nodes/{node}/storage/{storage}/content': (call) => {
-    const { cluster, args, node } = call;
-    const storage = cluster.volumes.activeStorage(args.need('storage'), node);
-    const owner = args.number('vmid');
-    if (args.text('content') !== undefined && args.text('content') !== 'images') return [];
-    return cluster.volumes
-      .onNode(storage.id, node)
-      .map((volume) => ({ volume, name: parseVolume(`${volume.storage}:${volume.name}`) }))
-      .filter(({ name }) => name !== undefined && (owner === undefined || name.owner === owner))
-      .map(({ volume, name }) => ({
-        volid: `${volume.storage}:${volume.name}`,
-        content: 'images',
-        format: name!.format,
-        size: volume.bytes,
-        used: name!.base === undefined ? volume.bytes : Math.floor(volume.bytes / 20),
-        vmid: String(name!.owner),
-        ...(name!.base === undefined ? {} : { parent: `../${name!.base}` }),
-      }));
-  },
+  'GET /nodes/{node}/storage/{storage}/content': contentOf,
 };

@@ -1,7 +1,8 @@
 import { check, has } from '../../access/permissions.ts';
-import type { WorldPool } from '../../world/world.ts';
+import type { WorldPool, WorldStorage } from '../../world/world.ts';
 import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
+import { storageStats } from './cluster.ts';
 
 function membersOf(call: Call, pool: WorldPool): object[] {
   const { cluster, args } = call;
@@ -15,19 +16,32 @@ function membersOf(call: Call, pool: WorldPool): object[] {
       const row = { id: `qemu/${vmid}`, type: 'qemu', vmid, node: guest.node, status: 'unknown' };
       return sample ? { ...row, ...sample, template: sample.template ? 1 : 0, disk: 0 } : row;
     });
-  const storages = [...pool.storages].flatMap((storage) =>
-    [...cluster.world.nodes.keys()].map((node) => ({
-      id: `storage/${node}/${storage}`,
-      type: 'storage',
-      storage,
-      node,
-      status: 'available',
-    })),
-  );
+  const storages = [...pool.storages]
+    .sort()
+    .map((id) => cluster.world.storages.get(id))
+    .filter((storage) => storage !== undefined)
+    .map((storage) => storageMember(call, storage));
+  const containers = [...pool.vms]
+    .filter((vmid) => cluster.world.containers.has(vmid))
+    .map((vmid) => ({
+      id: `lxc/${vmid}`,
+      type: 'lxc',
+      vmid,
+      node: cluster.world.containers.get(vmid)!.node,
+      status: 'unknown',
+    }));
   return [
     ...(type === undefined || type === 'qemu' ? guests : []),
+    ...(type === undefined || type === 'lxc' ? containers : []),
     ...(type === undefined || type === 'storage' ? storages : []),
   ];
+}
+
+/** A storage is shown once: here when it is here, else on the first of its nodes. */
+function storageMember({ cluster, node: here }: Call, storage: WorldStorage): object {
+  const nodes = storage.options['nodes']?.split(/[,;\s]+/).sort();
+  const node = nodes === undefined || nodes.includes(here) ? here : nodes[0]!;
+  return storageStats(cluster, storage, node);
 }
 
 function poolNamed(call: Call): WorldPool {
@@ -93,11 +107,12 @@ function deletePool(call: Call): null {
   if (!pool) throw refuse(`pool '${id}' does not exist`);
   const child = [...cluster.world.pools.keys()].sort().find((other) => other.startsWith(`${id}/`));
   if (child !== undefined) throw refuse(`pool '${id}' is not empty (contains pool '${child}')`);
-  const [vmid] = pool.vms;
+  const vmid = [...pool.vms].sort((a, b) => a - b).find((id) => cluster.hasId(id));
   if (vmid !== undefined) throw refuse(`pool '${id}' is not empty (contains VM ${vmid})`);
-  const [storage] = pool.storages;
+  const storage = [...pool.storages].sort().find((id) => cluster.world.storages.has(id));
   if (storage !== undefined) throw refuse(`pool '${id}' is not empty (contains storage '${storage}')`);
   cluster.world.pools.delete(id);
+  cluster.world.acls = cluster.world.acls.filter(({ path }) => path !== `/pool/${id}`);
   return null;
 }
 

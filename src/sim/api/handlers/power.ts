@@ -168,9 +168,7 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
     if (call.cluster.isHaManaged(vmid)) return requestHa(call, vmid, 'stopped');
     const timeoutMs = shutdownTimeout(call, vmid);
     return fork(call, 'qmshutdown', String(vmid), (worker) =>
-      paused
-        ? stopGuest(call.cluster, call.node, vmid, worker)
-        : shutdownGuest(call, vmid, worker, timeoutMs, force),
+      paused ? stopGuest(call.cluster, call.node, vmid, worker) : shutdownGuest(call, vmid, worker, timeoutMs, force),
     ).upid;
   },
   [`POST ${power}/reboot`]: (call) => {

@@ -57,9 +57,9 @@ function logOf(call: Call): string[] {
 
 /** `ok`, `warning`, `error` or `unknown`: what a list can be filtered by. */
 function kindOf(exit: string | undefined): string {
-  if (exit === undefined || exit === 'OK') return 'ok';
-  if (/^WARNINGS: \d+$/.test(exit)) return 'warning';
-  return exit === 'unexpected status' ? 'unknown' : 'error';
+  if (exit === 'OK') return 'ok';
+  if (exit === undefined || exit === 'unexpected status') return 'unknown';
+  return /^WARNINGS: \d+$/.test(exit) ? 'warning' : 'error';
 }
 
 function listTasks(call: Call): Listing {
@@ -80,13 +80,14 @@ function listTasks(call: Call): Listing {
     .filter((task) => userfilter === undefined || task.of.user.toLowerCase().includes(userfilter.toLowerCase()))
     .filter((task) => since === undefined || task.of.starttime >= since)
     .filter((task) => until === undefined || task.of.starttime <= until)
-    .filter((task) => !args.flag('errors') || (!task.running && !['ok', 'warning'].includes(kindOf(task.exit))))
-    .filter((task) => kinds.length === 0 || (!task.running && kinds.includes(kindOf(task.exit))));
+    .filter((task) => !args.flag('errors') || task.running || !['ok', 'warning'].includes(kindOf(task.exit)))
+    .filter((task) => kinds.length === 0 || kinds.includes(kindOf(task.exit)));
   const start = args.number('start') ?? 0;
   const limit = args.number('limit') ?? 50;
-  const page = found.slice(start, limit === 0 ? undefined : start + limit);
   return new Listing(
-    page.map((task) => ({ ...describeTask(task), status: task.running ? 'RUNNING' : task.exit })),
+    found
+      .slice(start, start + limit)
+      .map((task) => ({ ...describeTask(task), status: task.running ? 'RUNNING' : task.exit })),
     found.length,
   );
 }

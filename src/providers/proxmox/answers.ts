@@ -20,7 +20,11 @@ export const resource = z.object({
   template: flag.optional(),
   lock: text.optional(),
   tags: text.optional(),
-  hastate: text.optional(),
+  // A resource nobody gave a state, and the manager has not seen, is one that waits for the manager.
+  hastate: text
+    .nullable()
+    .optional()
+    .transform((state) => (state === null ? 'queued' : state)),
   cpu: number.optional(),
   maxcpu: number.optional(),
   mem: number.optional(),

@@ -109,9 +109,9 @@ export class Calls {
     return checked(answers.upid, 'start', await this.#guest(node, vmid).status.start.$post());
   }
 
-  /** Aborts a running shutdown instead of waiting for its lock. */
-  async stop(node: string, vmid: number): Promise<string> {
-    const parameters = { 'overrule-shutdown': true } as Record<string, unknown>;
+  /** `overrules` aborts a running shutdown instead of waiting for its lock; Proxmox refuses it for what HA manages. */
+  async stop(node: string, vmid: number, overrules: boolean): Promise<string> {
+    const parameters: Record<string, unknown> = overrules ? { 'overrule-shutdown': true } : {};
     return checked(answers.upid, 'stop', await this.#guest(node, vmid).status.stop.$post(parameters));
   }
 

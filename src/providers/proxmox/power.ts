@@ -70,11 +70,13 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
 export async function carryOut(work: Work, view: GuestView, call: PowerCall): Promise<void> {
   const { node } = view;
   const { vmid } = view.ref;
-  const upid = await send(work, node, vmid, call);
+  const upid = await send(work, view, call);
   await finished(work.calls, upid, { target: `VM ${vmid} on ${node}`, waiting: work.waiting, log: work.log });
 }
 
-async function send(work: Work, node: string, vmid: number, call: PowerCall): Promise<string> {
+async function send(work: Work, view: GuestView, call: PowerCall): Promise<string> {
+  const { node } = view;
+  const { vmid } = view.ref;
   switch (call) {
     case 'start':
       return await work.calls.start(node, vmid);
@@ -87,7 +89,21 @@ async function send(work: Work, node: string, vmid: number, call: PowerCall): Pr
     case 'shutdown':
       return await work.calls.shutdown(node, vmid, work.timing.shutdownSeconds);
     case 'stop':
-      return await work.calls.stop(node, vmid);
+      return await stop(work, view);
+  }
+}
+
+async function stop(work: Work, view: GuestView): Promise<string> {
+  const { node } = view;
+  const { vmid } = view.ref;
+  if (isManaged(view.ha)) return await work.calls.stop(node, vmid, false);
+  try {
+    return await work.calls.stop(node, vmid, true);
+  } catch (error) {
+    // Somebody gave it to HA since we looked. Nothing was carried out.
+    if (error instanceof ProxmoxError && 'overrule-shutdown' in error.errors)
+      return await work.calls.stop(node, vmid, false);
+    throw error;
   }
 }
 

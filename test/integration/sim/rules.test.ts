@@ -171,9 +171,10 @@ describe('disks of a guest', () => {
     expect(await configOf(100)).not.toHaveProperty('scsi0');
   });
 
-  test('a move to a storage that is not there fails in its task', async () => {
-    expect(await ended('POST', `${of100}/move_disk`, { disk: 'scsi0', storage: 'nope' })).toBe(
-      "storage migration failed: storage 'nope' does not exist",
+  test('a move to a storage that is full fails in its task', async () => {
+    await sim.fault('storage small full');
+    expect(await ended('POST', `${of100}/move_disk`, { disk: 'scsi0', storage: 'small' })).toMatch(
+      /^storage migration failed: unable to create image: /,
     );
   });
 

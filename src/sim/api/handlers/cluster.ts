@@ -40,7 +40,7 @@ function guestRows(call: Call): object[] {
       ...(pool === undefined ? {} : { pool }),
       ...(lock === undefined ? {} : { lock }),
       ...(tags === undefined || tags === '' ? {} : { tags }),
-      ...(ha === undefined ? {} : { hastate: cluster.ha.stateOf(`vm:${guest.vmid}`) }),
+      ...(ha === undefined ? {} : { hastate: haStateOf(cluster, guest.vmid) }),
       ...(sample === undefined ? {} : { ...sample, template: sample.template ? 1 : 0, disk: 0 }),
     });
   }
@@ -58,6 +58,12 @@ function guestRows(call: Call): object[] {
     });
   }
   return rows;
+}
+
+/** What the manager says; before it has seen a resource, what is asked of it, which may be nothing. */
+function haStateOf(cluster: Cluster, vmid: number): string | null {
+  const sid = `vm:${vmid}`;
+  return cluster.ha.knows(sid) ? cluster.ha.stateOf(sid) : (cluster.world.ha.get(sid)?.state ?? null);
 }
 
 /** A member that is heard and publishes is online; one that is not heard is offline, whatever it published. */

@@ -9,7 +9,7 @@ import type { ForecastingDeps } from './forecasting.ts';
 /** An activity over so many is some seconds of work: short enough to be repeated, long enough to be worth a task. */
 const chunkSize = 250;
 /** Read, forecast and stored together: a few, so that no event loop waits for their rows. */
-const atOnce = 8;
+const atOnce = 4;
 /** Forecasts are compared with what came for two hours; the comparison looks six hours back. */
 const keepMs = 9 * hourMs;
 

@@ -11,8 +11,8 @@ export type InstanceGoal =
   /** Already fenced by the hosted VM, or to be recorded as such; it must not serve again by itself. */
   | { readonly kind: 'fenced'; readonly proof: string }
   /** Stop at once, keep the disk until `deleteAt`; null keeps it for ever (an instance that is not ours). */
-  | { readonly kind: 'retired'; readonly deleteAt: EpochMs | null }
-  /** `kept`: it had served, and its disk has been kept for as long as the policy wants. */
+  | { readonly kind: 'retired'; readonly deleteAt: EpochMs | null; readonly served?: true }
+  /** `kept`: it had served, and its disk has been kept for as long as the policy wants, which may be no time at all. */
   | { readonly kind: 'deleted'; readonly kept?: true }
   /** Umbra lets go of the guest and leaves it as it is. */
   | { readonly kind: 'released' };

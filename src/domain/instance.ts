@@ -21,7 +21,8 @@ export type InstanceState =
   | { readonly kind: 'warm'; readonly since: EpochMs; readonly warmth: Warmth }
   | { readonly kind: 'serving'; readonly since: EpochMs }
   | { readonly kind: 'fenced'; readonly since: EpochMs; readonly proof: string }
-  | { readonly kind: 'retired'; readonly since: EpochMs; readonly deleteAt: EpochMs }
+  /** `served`: something depended on it, so that its successor must be well before it is deleted, however short its disk is kept. */
+  | { readonly kind: 'retired'; readonly since: EpochMs; readonly deleteAt: EpochMs; readonly served?: true }
   | { readonly kind: 'deleted'; readonly since: EpochMs }
   | { readonly kind: 'failed'; readonly since: EpochMs; readonly why: FailureReason };
 

@@ -76,7 +76,12 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
       }
       return enter(
         life,
-        { kind: 'retired', since: now, deleteAt: goal.deleteAt ?? Number.MAX_SAFE_INTEGER },
+        {
+          kind: 'retired',
+          since: now,
+          deleteAt: goal.deleteAt ?? Number.MAX_SAFE_INTEGER,
+          ...(goal.served === undefined ? {} : { served: goal.served }),
+        },
         { role: 'retired' },
       );
     case 'deleted':
@@ -119,7 +124,7 @@ async function waitWhileReached(life: Life, goal: InstanceGoal): Promise<boolean
   if (leftMs > 0 && (await condition(news, leftMs, { summary: 'keeps the disk of the retired VM' }))) return false;
   // A shadow that was only cooled has nothing to keep: its days had ended when it was stopped.
   const { state } = life.instance;
-  const wasKept = state.kind === 'retired' && goal.deleteAt > state.since;
+  const wasKept = goal.served === true || (state.kind === 'retired' && goal.deleteAt > state.since);
   await reach(life, { kind: 'deleted', ...(wasKept ? { kept: true } : {}) });
   return life.instance.state.kind === 'deleted';
 }

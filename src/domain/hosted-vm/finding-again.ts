@@ -148,7 +148,10 @@ function standingBy(spec: HostedVmSpec, guest: FoundGuest, isPrimary: boolean, n
     if (nodeOnline && power === 'running' && spec.storageClass === 'stateless') return { kind: 'serving', since: now };
     return { kind: 'failed', since: now, why: { code: 'failed-serving', text: 'does not serve; being fenced' } };
   }
-  if (role !== 'shadow') return { kind: 'retired', since: retiredAt, deleteAt: retiredAt + spec.policy.keepDiskMs };
+  if (role !== 'shadow') {
+    const deleteAt = retiredAt + spec.policy.keepDiskMs;
+    return { kind: 'retired', since: retiredAt, deleteAt, served: true };
+  }
   if (!nodeOnline) return { kind: 'failed', since: now, why: { code: lostCode, text: `${node} is off` } };
   if (power === 'running' || power === 'unknown') return { kind: 'warm', since: now, warmth: 'hot' };
   return { kind: 'warm', since: now, warmth: power === 'paused' ? 'paused' : 'stopped' };

@@ -159,7 +159,11 @@ export function withFenced(state: HostedVmState, id: InstanceId, proof: string, 
     ? silent
     : instance.role === 'primary'
       ? withInstanceState(silent, id, { kind: 'fenced', since: now, proof })
-      : withInstance(silent, { ...instance, role: 'retired', state: { kind: 'retired', since: now, deleteAt } });
+      : withInstance(silent, {
+          ...instance,
+          role: 'retired',
+          state: { kind: 'retired', since: now, deleteAt, served: true },
+        });
   const reason: Reason = { code: 'fenced', text: `${nameOf(instance)} cannot serve any more: ${proof}` };
   return withEvent(next, now, 'fenced', 'workflow', reason);
 }

@@ -81,7 +81,8 @@ export function withPromoted(state: HostedVmState, to: InstanceId, now: EpochMs)
   let next: HostedVmState = { ...state, phase: { kind: 'guarded', since: now } };
   for (const instance of state.instances.filter(({ role, id }) => role === 'primary' && id !== to)) {
     const deleteAt = now + state.spec.policy.keepDiskMs;
-    next = withInstance(next, { ...instance, role: 'retired', state: { kind: 'retired', since: now, deleteAt } });
+    const retired = { kind: 'retired', since: now, deleteAt, served: true } as const;
+    next = withInstance(next, { ...instance, role: 'retired', state: retired });
     const kept = instance.owned
       ? `its disk is deleted in ${formatDuration(state.spec.policy.keepDiskMs)}`
       : 'it was never adopted, so it is never deleted';

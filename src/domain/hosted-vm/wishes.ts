@@ -39,7 +39,11 @@ function goalFor(state: HostedVmState, instance: Instance): InstanceGoal | undef
     case 'fenced':
       return { kind: 'fenced', proof: instance.state.proof };
     case 'retired':
-      return { kind: 'retired', deleteAt: instance.owned ? instance.state.deleteAt : null };
+      return {
+        kind: 'retired',
+        deleteAt: instance.owned ? instance.state.deleteAt : null,
+        ...(instance.state.served === undefined ? {} : { served: instance.state.served }),
+      };
     case 'failed':
       if (isLost(instance)) return { kind: 'warm', warmth: warmthFor(state, instance), again: instance.state.since };
       return instance.state.why.code === 'failed-serving' || instance.role !== 'shadow'

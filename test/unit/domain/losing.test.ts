@@ -164,6 +164,8 @@ describe('a move to a shadow', () => {
     const serving = withAnswersChanged(begun, ['shop/1'], change, move, reason, start + 1_100);
     const gone = withFenced({ ...serving, serving: ['shop/0'] }, 'shop/1', 'stopped', start + 9_000);
     const deleteAt = start + 9_000 + gone.spec.policy.keepDiskMs;
+    // That it served is told on, for a policy that keeps its disk for no time at all must not skip the look at its successor.
+    expect(wishOf(gone)).toEqual({ kind: 'retired', deleteAt, served: true });
     expect(instanceOf(gone, 'shop/1')).toMatchObject({ role: 'retired', state: { kind: 'retired', deleteAt } });
     expect(instanceOf(withFenced(serving, 'shop/0', 'stopped', start + 9_000), 'shop/0')).toMatchObject({
       role: 'primary',

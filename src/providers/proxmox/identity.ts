@@ -43,8 +43,7 @@ export function shadowConfig(spec: ShadowSpec, config: GuestConfig, source?: Gue
   if (spec.heartbeatSerial !== undefined) set['smbios1'] = withSerial(config['smbios1'] ?? '', spec.heartbeatSerial);
   if (identity.mac === 'same' && source !== undefined) Object.assign(set, sameMacs(config, source));
   const snippet = identity.vendorSnippet;
-  if (snippet !== undefined)
-    set['cicustom'] = propertyString({ ...properties(config['cicustom'] ?? ''), vendor: snippet });
+  if (snippet !== undefined) set['cicustom'] = propertyString({ ...named(config['cicustom'] ?? ''), vendor: snippet });
 
   return remaining(config, set, unset, sameText);
 }
@@ -66,10 +65,16 @@ function inheritedAddresses(config: GuestConfig): string[] {
     .map(([key]) => key);
 }
 
+/** The values of a property string that have a name: an option that is not there has none. */
+function named(text: string): Record<string, string> {
+  const values = properties(text);
+  delete values[''];
+  return values;
+}
+
 /** The guest reads its instance's id and token from the SMBIOS serial. All SMBIOS texts are encoded together or not at all. */
 function withSerial(smbios: string, serial: string): string {
-  const values = properties(smbios);
-  delete values[''];
+  const values = named(smbios);
   const encodedBefore = values['base64'] === '1';
   const kept = Object.entries(values).filter(([key]) => key !== 'base64' && key !== 'serial');
   const encoded = kept.map(([key, value]): [string, string] => [

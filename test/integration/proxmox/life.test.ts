@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { eventually } from '../sim/client.ts';
+import { ask, eventually } from '../sim/client.ts';
 import type { Lab } from './lab.ts';
 import { marker, noBeat, openLab, ref, shadow, tasksOf } from './lab.ts';
 
@@ -57,6 +57,62 @@ describe('a shadow on Proxmox', () => {
     const made = await lab.hypervisor.ensureShadow(shadow(2, { source: ref(101), full: true, node: 'pve3' }), noBeat);
     expect(made).toMatchObject({ node: 'pve3', addresses: ['10.0.0.12'], cores: 4 });
     expect(lab.sim.cluster.world.guests.get(101)!.config.current['onboot']).toBe('1');
+  });
+
+  describe('of the identity of its source', () => {
+    const of = (vmid: number) => lab.sim.cluster.world.guests.get(vmid)!.config.current;
+    const macOf = (vmid: number): string => /=([0-9A-F:]{17})/i.exec(of(vmid)['net0']!)![1]!;
+    const instanceIdOf = async (vmid: number): Promise<unknown> => {
+      const path = `/nodes/pve2/qemu/${vmid}/cloudinit/dump?type=meta`;
+      return (await ask(lab.sim, 'GET', path, undefined, lab.sim.tokens[0])).data;
+    };
+    const vendor = 'local:snippets/umbra.yaml';
+    const snippet = () =>
+      lab.sim.cluster.world.volumes.push({ storage: 'local', name: 'snippets/umbra.yaml', node: 'pve2', bytes: 100 });
+
+    test('keeps nothing unless told: address, MAC, BIOS UUID and hostname are its own, and cloud-init makes new keys', async () => {
+      await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+      await lab.hypervisor.ensureShadow(shadow(2), noBeat);
+      expect(of(9001)).toMatchObject({ name: 'shop-shadow-1', ipconfig0: 'ip=10.0.0.11/24,gw=10.0.0.1' });
+      expect(new Set([macOf(9000), macOf(9001), macOf(9002)]).size).toBe(3);
+      const uuidOf = (vmid: number): string => /uuid=([^,]+)/.exec(of(vmid)['smbios1']!)![1]!;
+      expect(uuidOf(9001)).not.toBe(uuidOf(9002));
+      // Another instance to cloud-init, which is what gives it a machine-id and host keys of its own.
+      expect(await instanceIdOf(9001)).not.toEqual(await instanceIdOf(9002));
+      expect(of(9001)).not.toHaveProperty('cicustom');
+    });
+
+    test('keeps the hostname alone when told so', async () => {
+      await lab.hypervisor.ensureShadow(shadow(1, { identity: { hostname: 'same' } }), noBeat);
+      expect(of(9001)['name']).toBe(of(9000)['name']);
+      expect(macOf(9001)).not.toBe(macOf(9000));
+    });
+
+    test('keeps the MAC address alone when told so, and is told once', async () => {
+      const spec = shadow(1, { identity: { mac: 'same' } });
+      await lab.hypervisor.ensureShadow(spec, noBeat);
+      expect(macOf(9001)).toBe(macOf(9000));
+      expect(of(9001)['name']).toBe('shop-shadow-1');
+      const before = { ...of(9001) };
+      await lab.hypervisor.ensureShadow(spec, noBeat);
+      expect(of(9001)).toEqual(before);
+    });
+
+    test('keeps host keys and machine-id by vendor data for cloud-init, which takes a right more', async () => {
+      snippet();
+      const identity = { sshHostKeys: 'same', machineId: 'same', vendorSnippet: vendor } as const;
+      // A snippet is nobody's: to name one takes the right to allocate on its storage.
+      await expect(lab.hypervisor.ensureShadow(shadow(1, { identity }), noBeat)).rejects.toThrow(
+        `missing privileges to access ${vendor}`,
+      );
+      lab.sim.cluster.world.roles.set('Snippets', new Set(['Datastore.Allocate']));
+      const grant = { path: '/storage/local', propagate: true, who: 'umbra@pve', role: 'Snippets' };
+      lab.sim.cluster.world.acls.push(grant, { ...grant, role: 'Umbra' });
+      await lab.hypervisor.ensureShadow(shadow(1, { identity }), noBeat);
+      expect(of(9001)['cicustom']).toBe(`vendor=${vendor}`);
+      // The address is its own whatever is kept.
+      expect(of(9001)).toMatchObject({ name: 'shop-shadow-1', ipconfig0: 'ip=10.0.0.11/24,gw=10.0.0.1' });
+    });
   });
 
   test('may grow its disk to an absolute size, once', async () => {

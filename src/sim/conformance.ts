@@ -44,9 +44,12 @@ const runSpecific: readonly [string, RegExp][] = [
   ['MAC', /\b[0-9A-F]{2}(?::[0-9A-F]{2}){5}\b/gi],
   ['FINGERPRINT', /\b[0-9A-F]{2}(?::[0-9A-F]{2}){31}\b/gi],
   ['DIGEST', /\b[0-9a-f]{40}\b/g],
+  ['INSTANT', /\bctime=\d+\b/g],
 ];
+/** Values that stand for nothing: nodes may share a certificate, and guests an instant. */
+const notNames = new Set(['FINGERPRINT', 'INSTANT']);
 /** Fields whose numbers are instants or processes. */
-const instants = new Set(['starttime', 'endtime', 'pid', 'pstart', 'snaptime', 'uptime', 'timestamp', 'time']);
+const instants = new Set(['starttime', 'endtime', 'pid', 'pstart', 'snaptime', 'uptime', 'timestamp', 'time', 'ctime']);
 
 /**
  * Replays recordings one by one and keeps the books of what stands for what: a task of the recording and ours are the
@@ -199,7 +202,7 @@ class Replay {
         if (bound === undefined && this.#theirs.get(own) === undefined) {
           this.#ours.set(value, own);
           this.#theirs.set(own, value);
-        } else if (kind !== 'FINGERPRINT' && bound !== own) return false;
+        } else if (!notNames.has(kind) && bound !== own) return false;
       }
       a = a.replaceAll(pattern, `<${kind}>`);
       b = b.replaceAll(pattern, `<${kind}>`);

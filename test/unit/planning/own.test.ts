@@ -43,6 +43,18 @@ describe('a day that was not as expected', () => {
   });
 });
 
+describe('an outage that still lasts', () => {
+  const calm = dailyDemand(13, { step: hourMs });
+  const state = fitted({ ...calm, qps: calm.qps.slice(0, 12 * day) });
+
+  test.each([4, 16])('for %d hours is not taken for a new level', (hours) => {
+    const gone = { ...calm, qps: calm.qps.map((value, index) => (index >= calm.qps.length - hours ? 0 : value)) };
+    const usual = mean(model.predict(state, calm, day).values[1]!.slice(-12));
+    const expected = mean(model.predict(state, gone, day).values[1]!.slice(-12));
+    expect(expected / usual).toBeGreaterThan(0.75);
+  });
+});
+
 describe('demand that became many times higher or lower 26 hours ago', () => {
   const truth = dailyDemand(9, { step: hourMs });
   const end = 8 * day;

@@ -45,7 +45,8 @@ export function lastDayOf(
   const judged = judgedNodes(nodes, perDay);
   for (let back = 0; back < looks; back += 1) {
     const target = end - 1 - back * stride;
-    if (target < 0 || window.teaches[target] === 0) continue;
+    // An outage that still lasts is no new level: demand comes back as it was.
+    if (target < 0 || target >= window.goneSince || window.teaches[target] === 0) continue;
     for (const node of judged) {
       const h = nodes[node]!;
       const t = target - h;

@@ -69,6 +69,8 @@ export type Window = {
   readonly teaches: Uint8Array;
   /** Step of the week of element 0 in local time; the week begins on Thursday, as the epoch does. */
   readonly first: number;
+  /** Where an outage began that still lasts; the end when none does. */
+  readonly goneSince: number;
 };
 
 /** The three scales members live on. */

@@ -23,14 +23,18 @@ export function prepareWindow(
   const y = Float64Array.from(values, (value) => (Number.isFinite(value) ? Math.max(0, value) : NaN));
   const teaches = new Uint8Array(y.length);
   for (let index = 0; index < y.length; index += 1) teaches[index] = Number.isNaN(y[index]) ? 0 : 1;
+  let goneSince = y.length;
   for (const { from, to } of outages === 'marked' ? findOutages(y, perDay) : []) {
     // One that still lasts is how things are now, and is learned from; one that has passed is not what a day looks like.
-    if (to >= y.length) continue;
+    if (to >= y.length) {
+      goneSince = from;
+      continue;
+    }
     teaches.fill(0, from, to);
     y.fill(NaN, from, to);
   }
   fillGaps(y, perDay);
-  return { y, teaches, first: stepOfWeek(start, stepMs, utcOffsetMs) };
+  return { y, teaches, first: stepOfWeek(start, stepMs, utcOffsetMs), goneSince };
 }
 
 /** Demand below this share of what the time of day usually sees is no demand. */

@@ -1,4 +1,4 @@
-import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
+import { ScheduleOverlapPolicy } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { SweepDeps } from '../activities/sweep.ts';
@@ -9,6 +9,8 @@ import type { UmbraEvent } from '../domain/event.ts';
 import { hostedVmQueries } from '../domain/hosted-vm/messages.ts';
 import type { HostedVmView } from '../domain/view.ts';
 import type { Parts } from './parts.ts';
+import { ensureNoSchedule, ensureSchedule, keepSchedules } from './schedules.ts';
+import type { KeptSchedules } from './schedules.ts';
 
 const prefix = 'sweep/';
 /** An orphan costs memory and a lease, and it is looked at twice before it is touched: minutes are soon enough. */
@@ -77,64 +79,34 @@ function eventsByHostedVm({ at, cluster, findings }: SweepReport): Map<string, U
   return events;
 }
 
-export type Sweeps = { stop(): Promise<void> };
-
-/** Keeps one Temporal Schedule per cluster of the inventory; every worker does, and making one twice changes nothing. */
-export function keepSweeps(parts: Pick<Parts, 'inventory' | 'log'>, client: Client): Sweeps {
-  const running = { last: Promise.resolve() };
-  const keep = (): void => {
-    running.last = running.last
-      .then(() =>
-        ensureSchedules(
-          client,
-          parts.inventory.current()?.inventory.clusters.map(({ name }) => name),
-        ),
-      )
-      .catch((error: unknown) =>
-        parts.log.warn({ error: String(error) }, 'the schedules of the sweep could not be kept'),
-      );
-  };
-  const unsubscribe = parts.inventory.onChange(keep);
-  // Temporal may have been away, or somebody may have deleted one.
-  const timer = setInterval(keep, 10 * 60_000);
-  keep();
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      unsubscribe();
-      await running.last;
-    },
-  };
+/** Keeps one Temporal Schedule per cluster of the inventory. */
+export function keepSweeps(parts: Pick<Parts, 'inventory' | 'log'>, client: Client): KeptSchedules {
+  return keepSchedules(parts, 'the schedules of the sweep', ({ clusters }) =>
+    ensureSchedules(
+      client,
+      clusters.map(({ name }) => name),
+    ),
+  );
 }
 
-async function ensureSchedules(client: Client, clusters: readonly string[] | undefined): Promise<void> {
-  if (clusters === undefined) return;
+async function ensureSchedules(client: Client, clusters: readonly string[]): Promise<void> {
   for (const cluster of clusters) {
-    await client.schedule
-      .create({
-        scheduleId: `${prefix}${cluster}`,
-        spec: { intervals: [{ every: cadence }], jitter },
-        policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' },
-        action: {
-          type: 'startWorkflow',
-          workflowType: 'sweep',
-          workflowId: `${prefix}${cluster}`,
-          taskQueue: taskQueues.workflows,
-          args: [{ cluster }],
-          workflowExecutionTimeout: longest,
-        },
-      })
-      .catch((error: unknown) => {
-        if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-      });
+    await ensureSchedule(client, {
+      scheduleId: `${prefix}${cluster}`,
+      spec: { intervals: [{ every: cadence }], jitter },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' },
+      action: {
+        type: 'startWorkflow',
+        workflowType: 'sweep',
+        workflowId: `${prefix}${cluster}`,
+        taskQueue: taskQueues.workflows,
+        args: [{ cluster }],
+        workflowExecutionTimeout: longest,
+      },
+    });
   }
   for await (const { scheduleId } of client.schedule.list()) {
     if (!scheduleId.startsWith(prefix) || clusters.includes(scheduleId.slice(prefix.length))) continue;
-    await client.schedule
-      .getHandle(scheduleId)
-      .delete()
-      .catch((error: unknown) => {
-        if (!(error instanceof ScheduleNotFoundError)) throw error;
-      });
+    await ensureNoSchedule(client, scheduleId);
   }
 }

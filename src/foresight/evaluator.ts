@@ -19,7 +19,6 @@ import type { Choice, ForecastStore } from '../ports/forecast-store.ts';
 import type { Registry } from '../ports/registry.ts';
 import { createForecasting } from './forecasting.ts';
 import type { ForecastingDeps } from './forecasting.ts';
-import { horizonMs } from './history.ts';
 
 /** Until lead times have been measured: a linked clone, a boot and a warm-up. */
 const assumedLeadTimeMs = 5 * minuteMs;
@@ -66,12 +65,14 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         deps.beliefs.belief(spec.id),
         primary === undefined ? undefined : deps.healthOf(primary),
       ]);
+      const spoken = ready ?? (await forecasting.forecast(spec, believed, choice, signal));
       const shadows = shadowsOf(request);
       const servingQps = servingQpsOf(request);
-      const input: EvaluationInput = {
+      const input = {
         spec,
         recent: believed.recent,
-        spoken: ready ?? (await forecasting.forecast(spec, believed, choice, signal)),
+        spoken,
+        forecastOff: belief.drift?.kind === 'off' ? belief.drift.reason : undefined,
         demandQps: believed.demandQps,
         servingQps,
         failures: failuresOf(request, fleet),
@@ -83,14 +84,12 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         shadows,
         leadTimeMs: fleet.leadTimeMs,
         now,
-        horizonMs,
-      };
-      const forecastOff = belief.drift?.kind === 'off' ? belief.drift.reason : undefined;
-      const result = evaluate({ ...input, forecastOff });
-      // A forecast that is not believed is still made and compared with what comes: that is how it earns belief again.
-      const { forecast } = forecastOff === undefined ? result : evaluate(input);
+      } satisfies EvaluationInput;
+      const result = evaluate(input);
       const words = inWords(result.reason, choice, belief, spec.capacityQps);
       const evaluation = { ...soon(held(result.evaluation, believed.reason), choice), ...words };
+      // A forecast that is not believed is still stored and compared with what comes: that is how it earns belief again.
+      const { forecast } = spoken;
       const stored = forecast === null || ready !== undefined ? null : { hostedVmId: spec.id, at: now, ...forecast };
       await deps.forecasts.save(spec.id, evaluation, stored, {
         leadTimeMs: fleet.leadTimeMs,

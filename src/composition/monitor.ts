@@ -9,7 +9,7 @@ import { parseInstanceId } from '../domain/instance.ts';
 import { minuteMs, secondMs } from '../domain/time.ts';
 import { systemClock } from '../monitor/clock.ts';
 import { clusterSource } from '../monitor/cluster-views.ts';
-import { guardedSeries } from '../foresight/guarding.ts';
+import { guardedDemand } from '../foresight/guarding.ts';
 import { demandSource } from '../monitor/demand.ts';
 import { heartbeatSource } from '../monitor/heartbeats.ts';
 import type { MonitoredInstance } from '../monitor/monitored.ts';
@@ -160,11 +160,9 @@ function sourcesOf({ stores, providers, inventory }: Parts): EvidenceSource[] {
         );
       },
       async (hostedVmId, counted) => {
-        const [first, last] = [counted[0]!, counted.at(-1)!];
-        const steps = Math.round((last.at - first.at) / bucketMs) + 1;
-        const qps = new Array<number>(steps).fill(NaN);
-        const guarded = await guardedSeries(stores, hostedVmId, { start: first.at, stepMs: bucketMs, qps });
-        return counted.map(({ at }) => ({ at, qps: guarded.qps[(at - first.at) / bucketMs] ?? NaN }));
+        const [from, to] = [counted[0]!.at, counted.at(-1)!.at + bucketMs];
+        const { qps } = await guardedDemand(stores, { hostedVmId, from, to, stepMs: bucketMs });
+        return counted.map(({ at }) => ({ at, qps: qps[(at - from) / bucketMs] ?? NaN }));
       },
     ),
   ];

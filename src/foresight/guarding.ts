@@ -5,6 +5,7 @@ import { believedDemand, guardDemand, slicedEvidence } from '../planning/spawn-g
 import type { BelievedDemand, DemandEvidence, GuardedDemand, GuardState } from '../planning/spawn-guard.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import { readEvidence } from './history.ts';
+import type { EvidenceQuery } from './history.ts';
 
 /** Steps judged in one turn of the event loop: a millisecond or two, even while the code is cold. */
 const stepsATurn = 250;
@@ -37,14 +38,13 @@ export async function believeInTurns(history: DemandEvidence, newest: DemandEvid
 /** What a guard learns from, before the steps that are asked about. */
 const usualFromMs = 2 * hourMs;
 
-/** A series that was counted, as the spawn guard lets decisions see it. Never above what was counted. */
-export async function guardedSeries(
+/** Demand of a span as the spawn guard lets decisions see it. Never above what was counted. */
+export async function guardedDemand(
   deps: { readonly demand: Pick<DemandStore, 'readMeasures'> },
-  hostedVmId: string,
-  { start, stepMs, qps }: DemandSeries,
+  { hostedVmId, from, to, stepMs }: EvidenceQuery,
 ): Promise<DemandSeries> {
   const before = Math.ceil(usualFromMs / stepMs);
-  const query = { hostedVmId, from: start - before * stepMs, to: start + qps.length * stepMs, stepMs };
-  const { series } = await guardInTurns(await readEvidence(deps, query));
-  return { start, stepMs, qps: series.qps.slice(before) };
+  const evidence = await readEvidence(deps, { hostedVmId, from: from - before * stepMs, to, stepMs });
+  const { series } = await guardInTurns(evidence);
+  return { start: series.start + before * stepMs, stepMs, qps: series.qps.slice(before) };
 }

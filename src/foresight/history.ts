@@ -21,10 +21,13 @@ export function sinceFirstQuery(series: DemandSeries): DemandSeries {
   return { start: series.start + from * series.stepMs, stepMs: series.stepMs, qps: series.qps.slice(from) };
 }
 
+/** Steps in `from..to` of one hosted VM. */
+export type EvidenceQuery = Omit<DemandQuery, 'measure' | 'imputed'>;
+
 /** What the spawn guard has to see before demand may raise a shadow. */
 export function readEvidence(
   { demand }: { readonly demand: Pick<DemandStore, 'readMeasures'> },
-  query: Omit<DemandQuery, 'measure' | 'imputed'>,
+  query: EvidenceQuery,
 ): Promise<DemandEvidence> {
   return demand.readMeasures({ ...query, measures: evidenceMeasures });
 }

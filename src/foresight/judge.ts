@@ -20,7 +20,7 @@ import type {
   UnjudgedEvaluation,
 } from '../ports/outcome-store.ts';
 import type { Registry } from '../ports/registry.ts';
-import { guardedSeries } from './guarding.ts';
+import { guardedDemand } from './guarding.ts';
 import { stepMs } from './history.ts';
 import { judgeEvaluation, needsIn } from './needs.ts';
 
@@ -107,7 +107,7 @@ async function judgeRisks(deps: JudgeDeps, now: EpochMs): Promise<number> {
       const counted = series.get(id)!;
       const said = byId.get(id)!;
       const above = counted.qps.some((qps) => said.some(({ capacityQps }) => qps > capacityQps));
-      const demand = above ? await guardedSeries(deps, id, counted) : counted;
+      const demand = above ? await guardedDemand(deps, { hostedVmId: id, from, to, stepMs: minuteMs }) : counted;
       const events = happened.filter(({ hostedVmId }) => hostedVmId === id);
       judged.push(...said.map((each) => judgeEvaluation(each, demand, needsIn(demand, each.capacityQps, events))));
     }
@@ -128,7 +128,8 @@ async function compareForecasts(deps: JudgeDeps, now: EpochMs): Promise<number> 
     const counted = await deps.demand.readMany({ hostedVmIds: ids, from, to, stepMs });
     const series = new Map(counted);
     const above = said.filter((each) => demandAt(counted, each) > each.p90).map(({ hostedVmId }) => hostedVmId);
-    for (const id of new Set(above)) series.set(id, await guardedSeries(deps, id, counted.get(id)!));
+    for (const hostedVmId of new Set(above))
+      series.set(hostedVmId, await guardedDemand(deps, { hostedVmId, from, to, stepMs }));
     const outcomes = said
       .map((each): StepOutcome => ({ ...each, actual: demandAt(series, each) }))
       .filter(({ actual }) => Number.isFinite(actual));

@@ -34,7 +34,8 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
     async ensureAdopted(spec: HostedVmSpec): Promise<Adopted | FoundAgain | Refusal> {
       const hypervisor = await deps.hypervisorOf(spec.primary.cluster);
       const nameServer = await deps.nameServerOf(spec.zone);
-      const again = await foundAgain(hypervisor, nameServer, spec);
+      const held = ours(await nameServer.observe(spec.zone, spec.names, cancellation()), spec.id);
+      const again = held === undefined ? undefined : await foundAgain(hypervisor, held, spec);
       if (again !== undefined) return again;
       const guest = await findPrimary(hypervisor, spec);
       if (guest.kind === 'refused') return guest;
@@ -47,7 +48,7 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
         const what = lacking.map(({ privilege, path }) => `${privilege} on ${path}`).join(', ');
         return refuse('rights-missing', `the Proxmox token lacks ${what}; grant with: ${lacking[0]!.mend}`);
       }
-      const claim = await claimNames(nameServer, spec, guest.address);
+      const claim = await claimNames(nameServer, held, spec, guest.address);
       if (typeof claim !== 'number') return claim;
       const mark = { hostedVmId: spec.id, n: 0, role: 'primary', operation: `adopt/${spec.id}` } as const;
       const { cluster, vmid } = spec.primary;
@@ -59,14 +60,15 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
 
 type Found = { readonly kind: 'found'; readonly view: GuestView; readonly address: string };
 
-/** Undefined for a hosted VM that is new to us, and for one that only its primary has ever served. */
+/** The newest record of a hosted VM's owner, and what stands beside it. */
+type Held = { readonly generation: number; readonly a: readonly string[]; readonly aaaa: readonly string[] };
+
+/** Undefined for a hosted VM that only its primary has ever served. */
 async function foundAgain(
   hypervisor: Hypervisor,
-  nameServer: NameServer,
+  held: Held,
   spec: HostedVmSpec,
 ): Promise<FoundAgain | Refusal | undefined> {
-  const held = ours(await nameServer.observe(spec.zone, spec.names, cancellation()), spec.id);
-  if (held === undefined) return undefined;
   const { vmid: original } = spec.primary;
   const { quorate, guests: listed } = await hypervisor.observeCluster(cancellation());
   const guests = listed.flatMap((view): FoundGuest[] => {
@@ -122,8 +124,12 @@ async function findPrimary(hypervisor: Hypervisor, spec: HostedVmSpec): Promise<
 }
 
 /** @returns the generation we hold now, or why the names are not ours to change */
-async function claimNames(nameServer: NameServer, spec: HostedVmSpec, address: string): Promise<number | Refusal> {
-  const held = ours(await nameServer.observe(spec.zone, spec.names, cancellation()), spec.id);
+async function claimNames(
+  nameServer: NameServer,
+  held: Held | undefined,
+  spec: HostedVmSpec,
+  address: string,
+): Promise<number | Refusal> {
   if (held !== undefined) {
     if (held.a.includes(address)) return held.generation;
     const named = [...held.a, ...held.aaaa].join(', ') || 'nothing';
@@ -139,10 +145,7 @@ async function claimNames(nameServer: NameServer, spec: HostedVmSpec, address: s
   return refuse('names-not-ours', `${names[0] ?? zone} is held ${by} at ${outcome.found.server}`);
 }
 
-function ours(
-  { servers }: DnsObservation,
-  owner: string,
-): { readonly generation: number; readonly a: readonly string[]; readonly aaaa: readonly string[] } | undefined {
+function ours({ servers }: DnsObservation, owner: string): Held | undefined {
   const held = servers.flatMap((view) =>
     view.owner === owner && view.generation !== undefined ? [{ ...view, generation: view.generation }] : [],
   );

@@ -1,3 +1,5 @@
+import { solveCholesky } from '../cholesky.ts';
+
 /** An evaluation that has been judged: did the primary fail within the lead time, and what was found beforehand. */
 export type FailureOutcome = {
   readonly failed: boolean;
@@ -107,36 +109,21 @@ function newtonStep(
   beta: readonly number[],
   means: readonly number[],
   precisions: readonly number[],
-): number[] {
+): Float64Array {
   const width = beta.length;
-  const matrix = Array.from({ length: width }, (_, row) =>
-    Array.from({ length: width }, (_each, column) => (row === column ? precisions[row]! : 0)),
-  );
-  const right = beta.map((each, index) => -precisions[index]! * (each - means[index]!));
+  const matrix = new Float64Array(width * width);
+  precisions.forEach((precision, index) => (matrix[index * (width + 1)] = precision));
+  const right = Float64Array.from(beta, (each, index) => -precisions[index]! * (each - means[index]!));
   for (const { x, failed, expected } of groups) {
     const mean = expected * Math.exp(linear(x, beta));
     for (let row = 0; row < width; row += 1) {
       if (x[row] === 0) continue;
       right[row]! += x[row]! * (failed - mean);
-      for (let column = 0; column < width; column += 1) matrix[row]![column]! += mean * x[row]! * x[column]!;
+      for (let column = 0; column <= row; column += 1) matrix[row * width + column]! += mean * x[row]! * x[column]!;
     }
   }
-  return solved(matrix, right);
-}
-
-/** Gauss-Jordan; the matrix is positive definite, so no pivot is zero. */
-function solved(matrix: number[][], right: number[]): number[] {
-  const width = right.length;
-  for (let pivot = 0; pivot < width; pivot += 1) {
-    for (let row = 0; row < width; row += 1) {
-      if (row === pivot) continue;
-      const factor = matrix[row]![pivot]! / matrix[pivot]![pivot]!;
-      if (factor === 0) continue;
-      for (let column = pivot; column < width; column += 1) matrix[row]![column]! -= factor * matrix[pivot]![column]!;
-      right[row]! -= factor * right[pivot]!;
-    }
-  }
-  return right.map((value, index) => value / matrix[index]![index]!);
+  // The priors make it positive definite, unless an outcome is no number: then nothing is learned.
+  return solveCholesky(matrix, right, width) ? right : right.fill(NaN);
 }
 
 const round = (value: number): number => Number(value.toPrecision(4));

@@ -1,9 +1,10 @@
+import { hourMs, minuteMs } from '../../domain/time.ts';
 import type { Heartbeat, HeartbeatStore } from '../../ports/registry.ts';
 import type { Sql } from '../../ports/sql.ts';
 
 /** A minute tells what it is now, six hours what is usual. */
-const nowMs = 60_000;
-const usualMs = 6 * 3_600_000;
+const nowMs = minuteMs;
+const usualMs = 6 * hourMs;
 /** Ten minutes of beats once a second that had something to tell. */
 const enoughBeats = 600;
 

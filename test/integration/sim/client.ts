@@ -1,4 +1,14 @@
-import type { Simulator } from '../../../src/sim/simulator.ts';
+import { resolve } from 'node:path';
+import { startSimulator } from '../../../src/sim/simulator.ts';
+import type { Simulator, SimulatorOptions } from '../../../src/sim/simulator.ts';
+
+/** The world that the recordings were made on. */
+const recordedWorld = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
+
+/** A cluster in virtual time, without guests that listen. */
+export function virtualCluster(world: SimulatorOptions['world'] = recordedWorld): Promise<Simulator> {
+  return startSimulator({ world, host: '127.0.0.1', port: 0, tls: false, clock: 'virtual', guests: false });
+}
 
 export type Answer = {
   status: number;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { resolve } from 'node:path';
 import { conformance } from '../../../src/sim/conformance.ts';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { demoWorld } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
-import { ask, done } from './client.ts';
+import { ask, done, virtualCluster } from './client.ts';
 
 const fixtures = resolve(import.meta.dirname, '../../fixtures/proxmox');
 
@@ -23,14 +23,7 @@ async function row(sim: Simulator, vmid: number): Promise<Record<string, unknown
 describe('a cluster in virtual time', () => {
   let sim: Simulator;
   beforeEach(async () => {
-    sim = await startSimulator({
-      world: demoWorld().world,
-      host: '127.0.0.1',
-      port: 0,
-      tls: false,
-      clock: 'virtual',
-      guests: false,
-    });
+    sim = await virtualCluster(demoWorld().world);
   });
   afterEach(() => sim.close());
 
@@ -219,14 +212,7 @@ describe('tokens', () => {
     const secret = '11111111-2222-3333-4444-555555555555';
     world.tokens.set('umbra@pve!narrow', { id: 'umbra@pve!narrow', expire: 0, privsep: true, secret });
     world.acls.push({ path: '/vms/101', propagate: false, who: 'umbra@pve!narrow', role: 'PVEAdmin' });
-    const sim = await startSimulator({
-      world,
-      host: '127.0.0.1',
-      port: 0,
-      tls: false,
-      clock: 'virtual',
-      guests: false,
-    });
+    const sim = await virtualCluster(world);
     const narrow = { id: 'umbra@pve!narrow', secret };
     const mine = (await ask(sim, 'GET', '/access/permissions', undefined, narrow)).data as Record<
       string,
@@ -248,14 +234,7 @@ describe('tokens', () => {
   test('PVE 8.4 knows other privileges, and says why a token is refused', async () => {
     const { world } = demoWorld();
     world.release = '8.4';
-    const sim = await startSimulator({
-      world,
-      host: '127.0.0.1',
-      port: 0,
-      tls: false,
-      clock: 'virtual',
-      guests: false,
-    });
+    const sim = await virtualCluster(world);
     expect(await ask(sim, 'POST', '/nodes/pve1/qemu/101/agent/ping')).toMatchObject({
       status: 403,
       reason: 'Permission check failed (/vms/101, VM.Monitor)',

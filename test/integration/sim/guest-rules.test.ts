@@ -1,25 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { resolve } from 'node:path';
-import { startSimulator } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
-import { loadWorld } from '../../../src/sim/world/directory.ts';
-import { ask } from './client.ts';
+import { ask, virtualCluster } from './client.ts';
 
-/** What calls do to guests, where no recording shows it: on the recordings' world, as its root token. */
-const world = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
+/* What calls do to guests, where no recording shows it: on the recordings' world, as its root token. */
+
 const guest = (vmid: number, path = ''): string => `/nodes/pve1/qemu/${vmid}${path}`;
 
 type Form = Record<string, string | number>;
 let sim: Simulator;
 beforeEach(async () => {
-  sim = await startSimulator({
-    world: await loadWorld(world),
-    host: '127.0.0.1',
-    port: 0,
-    tls: false,
-    clock: 'virtual',
-    guests: false,
-  });
+  sim = await virtualCluster();
 });
 afterEach(() => sim.close());
 

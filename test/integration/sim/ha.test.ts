@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { demoWorld } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
-import { ask } from './client.ts';
+import { ask, virtualCluster } from './client.ts';
 
 /*
  * The HA manager against the figures of reference/proxmox.md 4.1: a guest of a lost node runs elsewhere after 121-125 s,
@@ -31,7 +31,7 @@ async function until(holds: () => boolean, atMost = 300): Promise<number> {
 beforeEach(async () => {
   const { world } = demoWorld();
   world.ha.set(`vm:${vmid}`, { state: 'started' });
-  sim = await startSimulator({ world, host: '127.0.0.1', port: 0, tls: false, clock: 'virtual', guests: false });
+  sim = await virtualCluster(world);
   await sim.advance(20 * second);
 });
 afterEach(() => sim.close());

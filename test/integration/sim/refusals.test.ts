@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { resolve } from 'node:path';
-import { startSimulator } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
-import { loadWorld } from '../../../src/sim/world/directory.ts';
-import { ask } from './client.ts';
+import { ask, virtualCluster } from './client.ts';
 
-/** What is refused before a worker is forked, and in which order it is found out: on the recordings' world. */
-const world = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
+/* What is refused before a worker is forked, and in which order it is found out: on the recordings' world. */
+
 const guest = (vmid: number, path = ''): string => `/nodes/pve1/qemu/${vmid}${path}`;
 const rootOnly = 'Only root may use this option.';
 
@@ -166,14 +163,7 @@ const asLimited: readonly Refused[] = [
 
 let sim: Simulator;
 beforeEach(async () => {
-  sim = await startSimulator({
-    world: await loadWorld(world),
-    host: '127.0.0.1',
-    port: 0,
-    tls: false,
-    clock: 'virtual',
-    guests: false,
-  });
+  sim = await virtualCluster();
 });
 afterEach(() => sim.close());
 

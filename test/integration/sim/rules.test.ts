@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { resolve } from 'node:path';
-import { startSimulator } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
-import { loadWorld } from '../../../src/sim/world/directory.ts';
-import { ask } from './client.ts';
+import { ask, virtualCluster } from './client.ts';
 
-/** Rules of the API that no recording shows, tried on the recordings' world as its root token. */
-const world = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
+/* Rules of the API that no recording shows, tried on the recordings' world as its root token. */
+
 const of100 = '/nodes/pve1/qemu/100';
 const config = `${of100}/config`;
 
@@ -96,14 +93,7 @@ const refusals: readonly [string, string, Form, number, string | Record<string, 
 
 let sim: Simulator;
 beforeEach(async () => {
-  sim = await startSimulator({
-    world: await loadWorld(world),
-    host: '127.0.0.1',
-    port: 0,
-    tls: false,
-    clock: 'virtual',
-    guests: false,
-  });
+  sim = await virtualCluster();
 });
 afterEach(() => sim.close());
 

@@ -69,14 +69,6 @@ export class Stage {
     for (const name of spec.names) world.dns.add(name, address!);
   }
 
-  /** A stage where everything has begun. */
-  static async open(env: TestWorkflowEnvironment, spec: HostedVmSpec): Promise<Stage> {
-    const stage = new Stage(env, spec);
-    await stage.work();
-    await stage.begin();
-    return stage;
-  }
-
   get handle(): WorkflowHandle {
     return this.env.client.workflow.getHandle(hostedVmWorkflowId(this.spec.id));
   }

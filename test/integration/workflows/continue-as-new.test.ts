@@ -1,24 +1,18 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { describe, expect, jest, test } from '@jest/globals';
+import { eventually, quietly } from '../../support/stage.ts';
+import type { Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
-import { devServer } from '../../support/temporal.ts';
+import { Theatre } from '../../support/theatre.ts';
 
 jest.setTimeout(90_000);
 quietly();
 
 describe('continue as new', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre();
   let stage: Stage;
 
-  beforeAll(async () => {
-    env = await devServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
-
   test('loses no signal sent while it happens, keeps deadlines, and goes on failing over', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     await stage.work();
     await stage.begin({ continueAfterEvents: 120 });
     await stage.protected();
@@ -46,7 +40,7 @@ describe('continue as new', () => {
   });
 
   test('answers a repeated command once, also in a later run', async () => {
-    stage = new Stage(env, specOf('twice'));
+    stage = theatre.stage(specOf('twice'));
     await stage.work();
     await stage.begin({ continueAfterEvents: 60 });
     await stage.protected();

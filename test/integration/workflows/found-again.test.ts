@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { describe, expect, jest, test } from '@jest/globals';
 import { clusterWorkflowId, taskQueues } from '../../../src/domain/cluster-messages.ts';
 import type { FakeGuest } from '../../support/fake-hypervisor.ts';
-import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { eventually, quietly } from '../../support/stage.ts';
+import type { Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
-import { devServer } from '../../support/temporal.ts';
+import { Theatre } from '../../support/theatre.ts';
 
 jest.setTimeout(90_000);
 quietly();
@@ -21,18 +21,12 @@ const standing = (
 });
 
 describe('a hosted VM whose workflow is lost with Temporal', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre();
   let stage: Stage;
-
-  beforeAll(async () => {
-    env = await devServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
 
   /** The cluster's own bookkeeping would see what is there; the one that stands for it here is told. */
   async function beginBesideWhatIsThere(): Promise<void> {
-    await env.client.workflow.start('cluster', {
+    await theatre.env.client.workflow.start('cluster', {
       workflowId: clusterWorkflowId('main'),
       taskQueue: taskQueues.workflows,
       args: [{ leases: {}, next: 9010, prefix: '10.0.1.' }],
@@ -41,7 +35,7 @@ describe('a hosted VM whose workflow is lost with Temporal', () => {
   }
 
   test('is taken up where it was: the shadow that serves, its probation, the standby and the fenced primary', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const { hypervisor, dns } = stage.world;
     hypervisor.guests.get(101)!.crashed = true;
@@ -75,7 +69,7 @@ describe('a hosted VM whose workflow is lost with Temporal', () => {
   });
 
   test('is guarded by the shadow that was promoted, and the old primary stays retired', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     const { hypervisor, dns } = stage.world;
     const retired = { hostedVmId: 'shop', n: 0, role: 'retired', operation: 'shop/0', retiredAt: Date.now() } as const;
     hypervisor.add({ ...standing(0, 'retired'), vmid: 101, address: '10.0.0.11', power: 'stopped', marker: retired });
@@ -97,7 +91,7 @@ describe('a hosted VM whose workflow is lost with Temporal', () => {
   });
 
   test('is left alone, with the command to type, when DNS names a guest that another hosted VM made', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     const { hypervisor, dns } = stage.world;
     const stranger = standing(1, 'shadow');
     hypervisor.add({ ...stranger, marker: { ...stranger.marker!, hostedVmId: 'blog' } });

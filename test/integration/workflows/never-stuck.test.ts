@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { describe, expect, jest, test } from '@jest/globals';
 import { lostCode } from '../../../src/domain/instance.ts';
 import type { Warmth } from '../../../src/domain/instance.ts';
-import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { eventually, quietly } from '../../support/stage.ts';
+import type { Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
-import { describeTimeSkipping, devServer, timeSkippingServer } from '../../support/temporal.ts';
+import { describeTimeSkipping, timeSkippingServer } from '../../support/temporal.ts';
+import { Theatre } from '../../support/theatre.ts';
 
 jest.setTimeout(90_000);
 quietly();
@@ -13,17 +14,11 @@ const shadows = (count: number, warmth: Warmth = 'hot') =>
   [{ tier: 1, count, warmth, reason: { code: 'volume', text: 'wanted by the test' } }] as const;
 
 describe('a hosted VM is never stuck', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre();
   let stage: Stage;
 
-  beforeAll(async () => {
-    env = await devServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
-
   test('a warm shadow whose guest crashes is brought back', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const guest = stage.world.hypervisor.guests.get(9001)!;
     guest.power = 'stopped';
@@ -35,7 +30,7 @@ describe('a hosted VM is never stuck', () => {
   });
 
   test('a shadow that runs and does not answer is not called ready until it does', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const guest = stage.world.hypervisor.guests.get(9001)!;
     guest.crashed = true;
@@ -50,7 +45,7 @@ describe('a hosted VM is never stuck', () => {
   });
 
   test('work that hangs on a node is called off when the shadow is to be deleted', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const { hypervisor } = stage.world;
     hypervisor.hanging.add('power running');
@@ -65,7 +60,7 @@ describe('a hosted VM is never stuck', () => {
   });
 
   test('a primary that is handed back to is not stopped by a fence that was still under way', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const { hypervisor } = stage.world;
     hypervisor.guests.get(101)!.crashed = true;
@@ -84,7 +79,7 @@ describe('a hosted VM is never stuck', () => {
   });
 
   test('continues as new while the store is away, and loses no event', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     await stage.work();
     await stage.begin({ continueAfterEvents: 100 });
     await stage.protected();
@@ -100,7 +95,7 @@ describe('a hosted VM is never stuck', () => {
   });
 
   test('continues as new in the middle of a move that a name server holds up, and ends it', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     await stage.work();
     await stage.begin({ longest: 130 });
     await stage.protected();
@@ -118,7 +113,7 @@ describe('a hosted VM is never stuck', () => {
   });
 
   test('a new TTL reaches DNS although the name server is away when it is applied', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     stage.world.dns.away = true;
     const spec = { ...stage.spec, ttlSeconds: 30 };
@@ -131,38 +126,32 @@ describe('a hosted VM is never stuck', () => {
 });
 
 describeTimeSkipping('a hosted VM is never stuck for hours', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre(timeSkippingServer);
   let stage: Stage;
 
-  beforeAll(async () => {
-    env = await timeSkippingServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
-
   test('a shadow whose node dies is given up after a minute and another is made elsewhere', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const { hypervisor } = stage.world;
     expect(hypervisor.guests.get(9001)?.node).toBe('pve2');
     hypervisor.nodesOff.add('pve2');
     await stage.report('shop/1', 'failed');
     await stage.until('it is lost', ({ instances }) => instances[1]?.state.kind === 'failed');
-    await env.sleep('40 seconds');
+    await theatre.env.sleep('40 seconds');
     expect(hypervisor.guests.size).toBe(2);
-    await env.sleep('30 seconds');
+    await theatre.env.sleep('30 seconds');
     await stage.until('another is warm', ({ instances }) =>
       instances.some(({ id, state, node }) => id === 'shop/2' && state.kind === 'warm' && node === 'pve3'),
     );
     await eventually('it is told', () => stage.world.kinds().includes('shadow-given-up'));
     hypervisor.nodesOff.clear();
-    await env.sleep('5 minutes');
+    await theatre.env.sleep('5 minutes');
     await eventually('the lost one is deleted once its node is back', () => !hypervisor.guests.has(9001));
     expect((await stage.state()).instances.map(({ id }) => id)).toEqual(['shop/0', 'shop/2']);
   });
 
   test('a shadow that does not wake gives way to the next', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     stage.world.wanted = [...shadows(2, 'paused')];
     await stage.work();
     await stage.begin();
@@ -177,7 +166,7 @@ describeTimeSkipping('a hosted VM is never stuck for hours', () => {
     hypervisor.guests.get(101)!.crashed = true;
     await stage.report('shop/0', 'failed');
     await stage.until('it moves to the first', ({ phase }) => phase.kind === 'failing-over');
-    await env.sleep('40 seconds');
+    await theatre.env.sleep('40 seconds');
     const state = await stage.until('probation', ({ phase }) => phase.kind === 'probation');
     expect(state.serving).toEqual(['shop/2']);
     expect(stage.answers()).toEqual(['10.0.1.2']);
@@ -185,7 +174,7 @@ describeTimeSkipping('a hosted VM is never stuck for hours', () => {
   });
 
   test('a promotion that cannot be marked goes back to probation, where a failure is still looked at', async () => {
-    stage = await Stage.open(env, specOf('shop'));
+    stage = await theatre.open(specOf('shop'));
     await stage.protected();
     const { hypervisor } = stage.world;
     hypervisor.guests.get(101)!.crashed = true;
@@ -196,8 +185,8 @@ describeTimeSkipping('a hosted VM is never stuck for hours', () => {
     );
     await stage.report('shop/1', 'healthy');
     hypervisor.failing.add('mark');
-    await env.sleep('24 hours');
-    await env.sleep('3 minutes');
+    await theatre.env.sleep('24 hours');
+    await theatre.env.sleep('3 minutes');
     const held = await stage.until('held', ({ trouble }) => trouble?.code === 'transient');
     expect(held.phase).toMatchObject({ kind: 'probation', former: 'shop/0' });
     hypervisor.guests.get(9001)!.crashed = true;

@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Explanation } from '../../../src/domain/view.ts';
 import type { HostedVmSpec, Policy } from '../../../src/domain/policy.ts';
-import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { eventually, quietly } from '../../support/stage.ts';
+import type { Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
-import { devServer } from '../../support/temporal.ts';
+import { Theatre } from '../../support/theatre.ts';
 
 jest.setTimeout(120_000);
 quietly();
@@ -14,14 +14,8 @@ const shadow = (tier: number, count = 1) =>
   ({ tier, count, warmth: 'hot', reason: { code: 'volume', text: 'wanted by the test' } }) as const;
 
 describe('a hosted VM in trouble', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre();
   let stage: Stage;
-
-  beforeAll(async () => {
-    env = await devServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
 
   async function open(
     id: string,
@@ -29,7 +23,7 @@ describe('a hosted VM in trouble', () => {
   ): Promise<Stage> {
     const { policy, ...rest } = changes;
     const base = specOf(id, rest);
-    stage = new Stage(env, { ...base, policy: { ...base.policy, ...policy } });
+    stage = theatre.stage({ ...base, policy: { ...base.policy, ...policy } });
     await stage.work();
     await stage.begin();
     return stage;
@@ -221,7 +215,7 @@ describe('a hosted VM in trouble', () => {
   });
 
   test('refuses to adopt without rights, says which command grants them, and adopts once they are there', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     stage.world.hypervisor.lackingRights = [
       { privilege: 'VM.PowerMgmt', path: '/vms/101', granted: false, mend: 'pveum acl modify /vms/101 ...' },
     ];

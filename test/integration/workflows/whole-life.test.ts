@@ -1,25 +1,19 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { describe, expect, jest, test } from '@jest/globals';
 import type { Explanation } from '../../../src/domain/view.ts';
-import { eventually, quietly, Stage } from '../../support/stage.ts';
+import { eventually, quietly } from '../../support/stage.ts';
+import type { Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
-import { devServer } from '../../support/temporal.ts';
+import { Theatre } from '../../support/theatre.ts';
 
 jest.setTimeout(60_000);
 quietly();
 
 describe('the whole life of a hosted VM', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre();
   let stage: Stage;
 
-  beforeAll(async () => {
-    env = await devServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
-
   test('adopts, warms a shadow, fails over, opens probation and does not promote before the caches are empty', async () => {
-    stage = new Stage(env, specOf('shop'));
+    stage = theatre.stage(specOf('shop'));
     await stage.work();
     await stage.begin();
     await stage.protected();

@@ -3,16 +3,16 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { NativeConnection } from '@temporalio/worker';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { startEmbeddedNameServer } from '../../../src/providers/dns/embedded.ts';
 import { claimName, claimText } from '../../../src/providers/dns/ownership.ts';
 import { rfc2136NameServer } from '../../../src/providers/dns/rfc2136.ts';
 import { startWorker } from '../../../src/workers/worker.ts';
 import { bundleWithFakes, eventually, quietly, Stage } from '../../support/stage.ts';
 import { specOf } from '../../support/spec-of.ts';
-import { devServer, devServerWithState } from '../../support/temporal.ts';
+import { devServerWithState } from '../../support/temporal.ts';
+import { Theatre } from '../../support/theatre.ts';
 
 jest.setTimeout(120_000);
 quietly();
@@ -31,21 +31,15 @@ async function freePort(): Promise<number> {
 }
 
 describe('a name server over the wire', () => {
-  let env: TestWorkflowEnvironment;
+  const theatre = new Theatre();
   let stage: Stage;
-
-  beforeAll(async () => {
-    env = await devServer();
-  });
-  afterEach(() => stage.end());
-  afterAll(() => env.teardown());
 
   test('a wrong TSIG key holds the adoption, is said, changes nothing, and the right one mends it', async () => {
     const dns = await startEmbeddedNameServer({ host: '127.0.0.1', port: 0, zone, key: keyOf(1), records });
     const servers = [{ host: '127.0.0.1', port: dns.port }];
     const right = rfc2136NameServer({ servers, key: keyOf(1) });
     try {
-      stage = new Stage(env, specOf('shop'));
+      stage = theatre.stage(specOf('shop'));
       stage.world.nameServer = rfc2136NameServer({ servers, key: keyOf(2) });
       await stage.work();
       await stage.begin();
@@ -69,7 +63,7 @@ describe('a name server over the wire', () => {
     const { port } = dns;
     const client = rfc2136NameServer({ servers: [{ host: '127.0.0.1', port }], key: keyOf(1) });
     try {
-      stage = new Stage(env, specOf('shop'));
+      stage = theatre.stage(specOf('shop'));
       stage.world.nameServer = client;
       await stage.work();
       await stage.begin();

@@ -65,13 +65,13 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
     /** Makes certain that a guest cannot serve any more, or says that it could not be proved. */
     async ensureFenced(ref: GuestRef): Promise<Fence> {
       const hypervisor = await deps.hypervisorOf(ref.cluster);
-      return steadily(() => hypervisor.ensureFenced(ref, beat, cancellation()));
+      return steadily(() => hypervisor.ensureFenced(ref, cancellation()));
     },
 
     /** Resumes or starts a shadow that is not hot, and waits until it answers when asked to. */
     async ensureAwake({ spec, instance, untilItAnswers }: WakeOrder): Promise<{ readonly answers: boolean }> {
       const hypervisor = await deps.hypervisorOf(instance.cluster);
-      await steadily(() => hypervisor.ensurePower(refOf(instance), 'running', beat, cancellation()));
+      await steadily(() => hypervisor.ensurePower(refOf(instance), 'running', cancellation()));
       if (!untilItAnswers) return { answers: false };
       return { answers: await becomesHealthy(deps.probe, spec, instance, wakeMs, beat, cancellation()) };
     },

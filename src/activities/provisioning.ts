@@ -37,7 +37,7 @@ export function createProvisioningActivities(
 ) {
   const power = async (instance: Instance, wanted: PowerState): Promise<void> => {
     const hypervisor = await deps.hypervisorOf(instance.cluster);
-    await steadily(() => hypervisor.ensurePower(refOf(instance), wanted, beat, cancellation()));
+    await steadily(() => hypervisor.ensurePower(refOf(instance), wanted, cancellation()));
   };
   return {
     /** Clones, configures and marks the guest of this instance; finds its own earlier clone. */
@@ -45,7 +45,7 @@ export function createProvisioningActivities(
       const hypervisor = await deps.hypervisorOf(order.instance.cluster);
       const serial = deps.heartbeatSerialOf?.(order.instance.id);
       const made = shadowSpecOf(order, serial);
-      const guest = await steadily(() => hypervisor.ensureShadow(made, beat, cancellation()));
+      const guest = await steadily(() => hypervisor.ensureShadow(made, cancellation()));
       return { node: guest.node };
     },
 
@@ -94,7 +94,7 @@ export function createProvisioningActivities(
         const message = `VM ${ref.vmid} does not carry the marker of ${hostedVmId}: it is left alone`;
         throw ApplicationFailure.nonRetryable(message, 'not-ours');
       }
-      await steadily(() => hypervisor.ensurePower(ref, 'stopped', beat, cancellation()));
+      await steadily(() => hypervisor.ensurePower(ref, 'stopped', cancellation()));
       // The first day it was retired on counts, however often it is told.
       const retiredAt = guest.marker.role === 'retired' ? (guest.marker.retiredAt ?? now) : now;
       const marker: Marker = { ...markerOf(hostedVmId, instance, 'retired'), retiredAt };
@@ -111,7 +111,7 @@ export function createProvisioningActivities(
         throw ApplicationFailure.nonRetryable(refusal.reason.text, refusal.reason.code);
       }
       const marker = markerOf(hostedVmId, instance, 'retired');
-      await steadily(() => hypervisor.ensureDeleted(refOf(instance), marker, beat, cancellation()));
+      await steadily(() => hypervisor.ensureDeleted(refOf(instance), marker, cancellation()));
     },
   };
 }

@@ -55,12 +55,12 @@ export function createSweepActivities(deps: SweepDeps) {
         retiredAt: now,
       };
       if (again.expired) {
-        await steadily(() => hypervisor.ensureDeleted(ref, marker, beat, cancellation()));
+        await steadily(() => hypervisor.ensureDeleted(ref, marker, cancellation()));
         return 'deleted';
       }
       const guest = await hypervisor.observeGuest(ref, cancellation());
       if (guest?.marker?.role === 'retired' && guest.power === 'stopped') return 'retired';
-      await steadily(() => hypervisor.ensurePower(ref, 'stopped', beat, cancellation()));
+      await steadily(() => hypervisor.ensurePower(ref, 'stopped', cancellation()));
       await hypervisor.ensureMarked(
         ref,
         { ...marker, retiredAt: guest?.marker?.retiredAt ?? now },

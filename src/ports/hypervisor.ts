@@ -126,18 +126,18 @@ export type RightsFinding = {
 
 /**
  * One cluster. Every `ensure` may run twice and looks before it acts; an ambiguous answer is reconciled inside.
- * `beat` is called between polls, so that an activity can heartbeat. All reject with ProviderError.
+ * They may take minutes, each call inside with a deadline of its own. All reject with ProviderError.
  */
 export interface Hypervisor {
   observeCluster(signal?: AbortSignal): Promise<ClusterView>;
   /** Found wherever it is in the cluster; undefined only when the cluster is quorate and truly has no such VMID. */
   observeGuest(ref: GuestRef, signal?: AbortSignal): Promise<GuestView | undefined>;
   /** Clone, configure, mark. Adopts its own earlier clone by marker; `exists` when somebody else has the VMID. */
-  ensureShadow(spec: ShadowSpec, beat: () => void, signal?: AbortSignal): Promise<GuestView>;
+  ensureShadow(spec: ShadowSpec, signal?: AbortSignal): Promise<GuestView>;
   /** Brings a guest to a power state: start, resume, suspend, shutdown. Idempotent; HA-aware. */
-  ensurePower(ref: GuestRef, wanted: PowerState, beat: () => void, signal?: AbortSignal): Promise<GuestView>;
+  ensurePower(ref: GuestRef, wanted: PowerState, signal?: AbortSignal): Promise<GuestView>;
   /** Makes certain the guest cannot serve: stop, verified; or proof that its node is dead. HA state `ignored` first. */
-  ensureFenced(ref: GuestRef, beat: () => void, signal?: AbortSignal): Promise<Fence>;
+  ensureFenced(ref: GuestRef, signal?: AbortSignal): Promise<Fence>;
   /** Writes marker, tags and `protection` (on for the serving instance). Also adopts an existing primary. */
   ensureMarked(
     ref: GuestRef,
@@ -146,12 +146,12 @@ export interface Hypervisor {
     signal?: AbortSignal,
   ): Promise<GuestView>;
   /** Deletes only a guest whose marker says retired and names this hosted VM, and that is stopped. Gone already is success. */
-  ensureDeleted(ref: GuestRef, marker: Marker, beat: () => void, signal?: AbortSignal): Promise<void>;
+  ensureDeleted(ref: GuestRef, marker: Marker, signal?: AbortSignal): Promise<void>;
   /**
    * Cuts a linked clone loose from its template, so that the template may be replaced: each disk is copied, running or
    * not. Nothing to do for a full clone. `capacity` when no storage can take the copy.
    */
-  ensureFlat?(ref: GuestRef, beat: () => void, signal?: AbortSignal): Promise<GuestView>;
+  ensureFlat?(ref: GuestRef, signal?: AbortSignal): Promise<GuestView>;
   configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
   /** @param guests VMIDs of primaries outside the pool, checked one by one */
   checkRights(signal?: AbortSignal, guests?: readonly number[]): Promise<RightsFinding[]>;

@@ -5,7 +5,7 @@ import type { Instance } from '../../src/domain/instance.ts';
 import type { InstanceGoal } from '../../src/domain/instance-messages.ts';
 import { searchAttributesOf } from './search-attributes.ts';
 import type { Lab } from '../integration/proxmox/lab.ts';
-import { marker, noBeat, openLab } from '../integration/proxmox/lab.ts';
+import { marker, openLab } from '../integration/proxmox/lab.ts';
 import { Fleet } from '../integration/cluster/fleet.ts';
 import { FakeNameServer } from '../support/fake-name-server.ts';
 import { Mischief, pause } from './mischief.ts';
@@ -160,7 +160,7 @@ async function failOverAndDelete(
     nodeDies ? `node ${lab.sim.cluster.world.guests.get(101)!.node} off` : `vm 101 ${dice.pick(['crash', 'hang'])}`,
   );
   const chosenRef = { cluster, vmid: chosen.vmid! };
-  await persistently('wake the shadow', () => lab.hypervisor.ensurePower(chosenRef, 'running', noBeat));
+  await persistently('wake the shadow', () => lab.hypervisor.ensurePower(chosenRef, 'running'));
   const records = { zone, names: [`${hostedVm}.${zone}`], ttlSeconds: 5, a: [chosen.address!], aaaa: [] };
   await persistently('name the shadow', () => dns.ensureAnswers({ owner: hostedVm, from: undefined, to: 1, records }));
   if (nodeDies) {
@@ -168,7 +168,7 @@ async function failOverAndDelete(
     await lab.sim.fault(`node ${lab.sim.cluster.world.guests.get(101)!.node} on`);
   }
   await persistently('fence the primary', async () => {
-    const fence = await lab.hypervisor.ensureFenced(ref, noBeat);
+    const fence = await lab.hypervisor.ensureFenced(ref);
     if (!fence.fenced) throw new Error(fence.proof);
   });
   await fleet.wish(chosen.id, serving);

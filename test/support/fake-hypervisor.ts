@@ -86,7 +86,7 @@ export class FakeHypervisor implements Hypervisor {
     return Promise.resolve(guest === undefined ? undefined : this.viewOf(guest));
   }
 
-  async ensureShadow(spec: ShadowSpec, beat: () => void): Promise<GuestView> {
+  async ensureShadow(spec: ShadowSpec): Promise<GuestView> {
     this.fails('clone', spec.ref.vmid);
     const existing = this.guests.get(spec.ref.vmid);
     if (existing !== undefined) {
@@ -94,7 +94,6 @@ export class FakeHypervisor implements Hypervisor {
       return this.viewOf(existing);
     }
     this.calls.push(`clone ${spec.source.vmid} -> ${spec.ref.vmid}`);
-    beat();
     await new Promise((resolve) => setTimeout(resolve, this.cloneMs));
     const made = this.add({
       vmid: spec.ref.vmid,
@@ -109,8 +108,8 @@ export class FakeHypervisor implements Hypervisor {
     return this.viewOf(made);
   }
 
-  async ensurePower(ref: GuestRef, wanted: PowerState, beat?: () => void, signal?: AbortSignal): Promise<GuestView> {
-    await this.answer(`power ${wanted}`, beat, signal);
+  async ensurePower(ref: GuestRef, wanted: PowerState, signal?: AbortSignal): Promise<GuestView> {
+    await this.answer(`power ${wanted}`, signal);
     return this.onGuest('power', ref, (guest) => {
       if (guest.power === wanted) return;
       this.calls.push(`${wanted} ${ref.vmid}`);
@@ -119,8 +118,8 @@ export class FakeHypervisor implements Hypervisor {
     });
   }
 
-  async ensureFenced(ref: GuestRef, beat?: () => void, signal?: AbortSignal): Promise<Fence> {
-    await this.answer('fence', beat, signal);
+  async ensureFenced(ref: GuestRef, signal?: AbortSignal): Promise<Fence> {
+    await this.answer('fence', signal);
     const guest = this.guests.get(ref.vmid);
     if (guest === undefined) return { fenced: true, proof: 'no such guest' };
     if (this.failNext.has('fence')) {
@@ -174,10 +173,9 @@ export class FakeHypervisor implements Hypervisor {
     }
   }
 
-  private async answer(operation: string, beat: () => void = () => undefined, signal?: AbortSignal): Promise<void> {
+  private async answer(operation: string, signal?: AbortSignal): Promise<void> {
     while (this.hanging.has(operation)) {
       signal?.throwIfAborted();
-      beat();
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

@@ -57,7 +57,6 @@ async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
   let refusals = 0;
   let staleLooks = 0;
   for (;;) {
-    work.waiting.beat();
     const seen = await look(work, spec);
     if (seen.kind === 'ours') {
       work.doubts.delete(spec.ref.vmid);

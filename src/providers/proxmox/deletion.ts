@@ -16,7 +16,6 @@ import { ensureConfig, Patience } from './writing.ts';
 export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): Promise<void> {
   const patience = new Patience(work);
   for (;;) {
-    work.waiting.beat();
     const found = await observed(work, ref.vmid);
     if (found === undefined) {
       work.lastNode.delete(ref.vmid);

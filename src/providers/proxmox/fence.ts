@@ -41,7 +41,6 @@ async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | und
   const patience = new Patience(work);
   let askedHaAt: number | undefined;
   for (;;) {
-    work.waiting.beat();
     const found = await observed(work, ref.vmid);
     if (found === undefined) return { fenced: true, proof: `no node of ${work.spec.name} has VM ${ref.vmid} any more` };
     const { view } = found;

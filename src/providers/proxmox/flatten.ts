@@ -52,7 +52,6 @@ export function flatPlace(disk: Disk, node: string, rows: readonly Resource[], o
 export async function ensureFlat(work: Work, ref: GuestRef): Promise<GuestView> {
   const patience = new Patience(work);
   for (;;) {
-    work.waiting.beat();
     const { view, config } = await live(work, ref);
     const [disk] = linkedDisks(config);
     if (disk === undefined) return view;

@@ -32,8 +32,6 @@ export type ProxmoxOptions = {
   readonly timing?: Partial<Timing>;
 };
 
-const noBeat = (): void => undefined;
-
 /** One Proxmox VE cluster, by its API and a token. @throws Error when fingerprint or endpoints cannot be understood */
 export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close(): Promise<void> } {
   const { cluster, log } = options;
@@ -58,28 +56,27 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     doubts: new Map(),
   };
   const observer = new ClusterObserver(site);
-  const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, noBeat, signal), ref)).config;
+  const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, signal), ref)).config;
 
   return {
-    observeCluster: async (signal) => await observer.observe(work(site, noBeat, signal), Date.now()),
-    observeGuest: async (ref, signal) => (await observed(work(site, noBeat, signal, { urgent: true }), ref.vmid))?.view,
-    ensureShadow: async (spec, beat, signal) => {
+    observeCluster: async (signal) => await observer.observe(work(site, signal), Date.now()),
+    observeGuest: async (ref, signal) => (await observed(work(site, signal, { urgent: true }), ref.vmid))?.view,
+    ensureShadow: async (spec, signal) => {
       // The token's rights hold in the cluster's pool: a clone outside it could not even be configured.
       const pooled = spec.pool === undefined && cluster.pool !== undefined ? { ...spec, pool: cluster.pool } : spec;
-      return await ensureShadow(work(site, beat, signal), pooled);
+      return await ensureShadow(work(site, signal), pooled);
     },
-    ensurePower: async (ref, wanted, beat, signal) =>
-      await ensurePower(work(site, beat, signal, { urgent: true }), ref, wanted),
-    ensureFenced: async (ref, beat, signal) => await ensureFenced(work(site, beat, signal, { urgent: true }), ref),
-    ensureMarked: async (ref, marker, how, signal) => await ensureMarked(work(site, noBeat, signal), ref, marker, how),
-    ensureDeleted: async (ref, marker, beat, signal) => await ensureDeleted(work(site, beat, signal), ref, marker),
-    ensureFlat: async (ref, beat, signal) => await ensureFlat(work(site, beat, signal), ref),
+    ensurePower: async (ref, wanted, signal) => await ensurePower(work(site, signal, { urgent: true }), ref, wanted),
+    ensureFenced: async (ref, signal) => await ensureFenced(work(site, signal, { urgent: true }), ref),
+    ensureMarked: async (ref, marker, how, signal) => await ensureMarked(work(site, signal), ref, marker, how),
+    ensureDeleted: async (ref, marker, signal) => await ensureDeleted(work(site, signal), ref, marker),
+    ensureFlat: async (ref, signal) => await ensureFlat(work(site, signal), ref),
     configDrift: async (primary, shadow, signal) => {
       const [a, b] = await Promise.all([configOf(primary, signal), configOf(shadow, signal)]);
       return configDrift(a, b);
     },
     checkRights: async (signal, guests = []) => {
-      const { calls } = work(site, noBeat, signal);
+      const { calls } = work(site, signal);
       const [version, permissions, rows] = await Promise.all([
         calls.version(),
         calls.permissions(),
@@ -97,8 +94,8 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
         permissions,
       );
     },
-    observePressure: async (ref, signal) => await pressureOf(work(site, noBeat, signal), ref.vmid),
-    observeAgent: async (ref, signal) => await observeAgent(work(site, noBeat, signal), ref),
+    observePressure: async (ref, signal) => await pressureOf(work(site, signal), ref.vmid),
+    observeAgent: async (ref, signal) => await observeAgent(work(site, signal), ref),
     close: async () => await engine.close(),
   };
 }

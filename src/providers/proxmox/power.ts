@@ -40,7 +40,6 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
   const startedAt = work.waiting.now();
   let asked: PowerCall | undefined;
   for (;;) {
-    work.waiting.beat();
     const { view } = await live(work, ref);
     const managed = isManaged(view.ha);
     const step = nextPowerStep(view.power, wanted, managed);

@@ -43,7 +43,7 @@ export type Site = {
   readonly doubts: Map<number, number>;
 };
 
-/** One operation on a site: its calls can be given up, its waits tell the worker that it is alive. */
+/** One operation on a site: its calls and its waits can be given up. */
 export type Work = Site & { readonly waiting: Waiting };
 
 /** Whether a clone into this VMID, whose answer was lost, may still come: then its absence proves nothing yet. */
@@ -55,15 +55,10 @@ export function mayStillCome(work: Work, vmid: number): boolean {
   return false;
 }
 
-export function work(
-  site: Site,
-  beat: () => void,
-  signal: AbortSignal | undefined,
-  options: { readonly urgent?: boolean } = {},
-): Work {
+export function work(site: Site, signal: AbortSignal | undefined, options: { readonly urgent?: boolean } = {}): Work {
   const calls = site.calls.with({
     ...(signal === undefined ? {} : { signal }),
     ...(options.urgent === true ? { urgent: true } : {}),
   });
-  return { ...site, calls, waiting: waiting(beat, signal) };
+  return { ...site, calls, waiting: waiting(signal) };
 }

@@ -30,7 +30,6 @@ export async function finished(
   let unreachableSince: number | undefined;
   let pollMs = firstPollMs;
   for (;;) {
-    waiting.beat();
     try {
       const task = await calls.taskStatus(upid);
       seen = true;

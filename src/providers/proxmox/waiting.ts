@@ -1,18 +1,16 @@
 import { ProxmoxError } from './errors.ts';
 
-/** Waiting that can be given up, and that tells a worker that it is alive. */
+/** Waiting that can be given up. */
 export type Waiting = {
   readonly now: () => number;
-  readonly beat: () => void;
   readonly aborted: () => boolean;
   /** A pause with jitter. @throws ProxmoxError transient when given up meanwhile */
   readonly pause: (ms: number) => Promise<void>;
 };
 
-export function waiting(beat: () => void, signal: AbortSignal | undefined): Waiting {
+export function waiting(signal: AbortSignal | undefined): Waiting {
   return {
     now: Date.now,
-    beat,
     aborted: () => signal?.aborted === true,
     pause: async (ms) => {
       const jittered = ms * (0.85 + Math.random() * 0.3);

@@ -53,7 +53,6 @@ export async function ensureConfig(
     const { view, config } = await live(work, { cluster: work.spec.name, vmid });
     const change = wanted(config);
     if (change === undefined) return;
-    work.waiting.beat();
     try {
       await work.calls.changeConfig(view.node, vmid, change, config['digest']);
     } catch (error) {

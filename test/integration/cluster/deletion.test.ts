@@ -9,7 +9,7 @@ import { FakeNameServer } from '../../support/fake-name-server.ts';
 import { specOf } from '../../support/spec-of.ts';
 import { quietly } from '../../support/stage.ts';
 import type { Lab } from '../proxmox/lab.ts';
-import { noBeat, openLab, ref, shadow } from '../proxmox/lab.ts';
+import { openLab, ref, shadow } from '../proxmox/lab.ts';
 
 jest.setTimeout(30_000);
 quietly();
@@ -37,7 +37,7 @@ beforeEach(async () => {
   view = { instances: [former, successor], serving: [successor.id] };
   answering = [successor.address!];
   const { marker } = shadow(1);
-  await lab.hypervisor.ensureShadow({ ...shadow(1), marker: { ...marker, operation: former.id } }, noBeat);
+  await lab.hypervisor.ensureShadow({ ...shadow(1), marker: { ...marker, operation: former.id } });
   await lab.hypervisor.ensureMarked(
     ref(9001),
     { ...marker, operation: former.id, role: 'retired', retiredAt },

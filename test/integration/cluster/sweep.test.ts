@@ -14,7 +14,7 @@ import { specOf } from '../../support/spec-of.ts';
 import { quietly } from '../../support/stage.ts';
 import { devServer } from '../../support/temporal.ts';
 import type { Lab } from '../proxmox/lab.ts';
-import { marker, noBeat, openLab, ref, shadow, vmids } from '../proxmox/lab.ts';
+import { marker, openLab, ref, shadow, vmids } from '../proxmox/lab.ts';
 import { Fleet } from './fleet.ts';
 
 jest.setTimeout(60_000);
@@ -58,7 +58,7 @@ describe('the schedule of the sweep', () => {
     try {
       await fleet.work();
       await fleet.open('lab', lab);
-      await lab.hypervisor.ensureShadow(shadow(51), noBeat);
+      await lab.hypervisor.ensureShadow(shadow(51));
       const { guests } = lab.sim.cluster.world;
       const ours = guests.get(9051)!;
       guests.set(9052, { ...ours, vmid: 9052, config: { ...ours.config, current: { name: 'stranger' } } });
@@ -135,8 +135,8 @@ describe('an orphan', () => {
   };
   beforeEach(async () => {
     known.length = 0;
-    await lab.hypervisor.ensureShadow(shadow(7), noBeat);
-    await lab.hypervisor.ensurePower(ref(9007), 'running', noBeat);
+    await lab.hypervisor.ensureShadow(shadow(7));
+    await lab.hypervisor.ensurePower(ref(9007), 'running');
   });
   const guest = () => lab.sim.cluster.world.guests.get(9007);
 

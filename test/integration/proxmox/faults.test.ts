@@ -1,6 +1,6 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import type { Lab } from './lab.ts';
-import { marker, noBeat, openLab, ref, shadow, tasksOf } from './lab.ts';
+import { marker, openLab, ref, shadow, tasksOf } from './lab.ts';
 
 jest.setTimeout(60_000);
 
@@ -16,9 +16,9 @@ const { guests, machines } = {
   guests: (lab: Lab) => lab.sim.cluster.world.guests,
   machines: (lab: Lab) => lab.sim.cluster.machines,
 };
-const made = (lab: Lab) => lab.hypervisor.ensureShadow(shadow(1), noBeat);
+const made = (lab: Lab) => lab.hypervisor.ensureShadow(shadow(1));
 const bring = (lab: Lab, to: 'running' | 'paused' | 'stopped' | 'suspended') =>
-  lab.hypervisor.ensurePower(ref(9001), to, noBeat);
+  lab.hypervisor.ensurePower(ref(9001), to);
 const running = async (lab: Lab) => {
   await made(lab);
   await bring(lab, 'running');
@@ -53,7 +53,7 @@ const writes: Readonly<Record<string, Write>> = {
   },
   resize: {
     call: 'PUT /resize',
-    act: (lab) => lab.hypervisor.ensureShadow(shadow(1, { disk: { drive: 'scsi0', sizeGiB: 8 } }), noBeat),
+    act: (lab) => lab.hypervisor.ensureShadow(shadow(1, { disk: { drive: 'scsi0', sizeGiB: 8 } })),
     holds: (lab) => {
       expect(guests(lab).get(9001)!.config.current['scsi0']).toContain('size=8G');
     },
@@ -61,7 +61,7 @@ const writes: Readonly<Record<string, Write>> = {
   flatten: {
     call: 'POST /move_disk',
     prepare: made,
-    act: (lab) => lab.hypervisor.ensureFlat!(ref(9001), noBeat),
+    act: (lab) => lab.hypervisor.ensureFlat!(ref(9001)),
     holds: (lab) => {
       expect(guests(lab).get(9001)!.config.current['scsi0']).toMatch(/^vault:vm-9001-disk-0,/);
       const disks = lab.sim.cluster.world.volumes.filter((one) => one.name.includes('vm-9001-disk'));
@@ -116,7 +116,7 @@ const writes: Readonly<Record<string, Write>> = {
     call: 'POST /status/stop',
     prepare: running,
     act: async (lab) => {
-      expect(await lab.hypervisor.ensureFenced(ref(9001), noBeat)).toMatchObject({ fenced: true });
+      expect(await lab.hypervisor.ensureFenced(ref(9001))).toMatchObject({ fenced: true });
     },
     holds: (lab) => {
       expect(machines(lab).get(9001)).toBeUndefined();
@@ -148,7 +148,7 @@ const writes: Readonly<Record<string, Write>> = {
     call: 'PUT /ha/resources',
     prepare: (lab) => Promise.resolve(lab.sim.cluster.world.ha.set('vm:101', { state: 'started' })),
     act: async (lab) => {
-      expect(await lab.hypervisor.ensureFenced(ref(101), noBeat)).toMatchObject({ fenced: true });
+      expect(await lab.hypervisor.ensureFenced(ref(101))).toMatchObject({ fenced: true });
     },
     holds: (lab) => {
       expect(lab.sim.cluster.world.ha.get('vm:101')!.state).toBe('ignored');
@@ -161,7 +161,7 @@ const writes: Readonly<Record<string, Write>> = {
       await made(lab);
       await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'retired'), { protected: true });
     },
-    act: (lab) => lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'), noBeat),
+    act: (lab) => lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired')),
     holds: (lab) => {
       expect(guests(lab).has(9001)).toBe(false);
       expect(lab.sim.cluster.world.volumes.filter((one) => one.name.includes('vm-9001-'))).toEqual([]);

@@ -7,7 +7,7 @@ import { FakeNameServer } from '../../support/fake-name-server.ts';
 import { specOf } from '../../support/spec-of.ts';
 import { quietly } from '../../support/stage.ts';
 import type { Lab } from './lab.ts';
-import { marker, noBeat, openLab, ref, shadow } from './lab.ts';
+import { marker, openLab, ref, shadow } from './lab.ts';
 
 jest.setTimeout(30_000);
 quietly();
@@ -20,10 +20,10 @@ beforeEach(async () => {
   lab = await openLab();
   dns = new FakeNameServer();
   await lab.hypervisor.ensureMarked(ref(101), marker(0, 'primary'), { protected: true });
-  for (const n of [1, 2]) await lab.hypervisor.ensureShadow(shadow(n), noBeat);
-  await lab.hypervisor.ensureShadow(shadow(3, { marker: marker(1, 'shadow', 'blog') }), noBeat);
-  await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
-  await lab.hypervisor.ensureFenced(ref(101), noBeat);
+  for (const n of [1, 2]) await lab.hypervisor.ensureShadow(shadow(n));
+  await lab.hypervisor.ensureShadow(shadow(3, { marker: marker(1, 'shadow', 'blog') }));
+  await lab.hypervisor.ensurePower(ref(9001), 'running');
+  await lab.hypervisor.ensureFenced(ref(101));
 });
 afterEach(() => lab.close());
 

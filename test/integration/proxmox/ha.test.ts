@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { eventually } from '../sim/client.ts';
 import type { Lab } from './lab.ts';
-import { marker, noBeat, openLab, ref, tasksOf } from './lab.ts';
+import { marker, openLab, ref, tasksOf } from './lab.ts';
 
 jest.setTimeout(30_000);
 
@@ -34,7 +34,7 @@ async function haComesRound(): Promise<void> {
   await lab.sim.fault('vm 102 crash');
   await eventually(other, (since) => since > before);
 }
-const fence = () => lab.hypervisor.ensureFenced(ref(101), noBeat);
+const fence = () => lab.hypervisor.ensureFenced(ref(101));
 
 afterEach(() => lab.close());
 
@@ -51,17 +51,17 @@ describe('a primary that HA manages', () => {
 
   test('is neither deleted nor hibernated', async () => {
     await lab.hypervisor.ensureMarked(ref(101), marker(0, 'retired'), { protected: false });
-    await expect(lab.hypervisor.ensureDeleted(ref(101), marker(0, 'retired'), noBeat)).rejects.toThrow(/HA manages it/);
-    await expect(lab.hypervisor.ensurePower(ref(101), 'suspended', noBeat)).rejects.toThrow(
+    await expect(lab.hypervisor.ensureDeleted(ref(101), marker(0, 'retired'))).rejects.toThrow(/HA manages it/);
+    await expect(lab.hypervisor.ensurePower(ref(101), 'suspended')).rejects.toThrow(
       /does not hibernate guests that HA manages/,
     );
     expect(machine()?.qmp).toBe('running');
   });
 
   test('is left alone while HA is disarmed and its guests are frozen', async () => {
-    await lab.hypervisor.ensurePower(ref(101), 'stopped', noBeat);
+    await lab.hypervisor.ensurePower(ref(101), 'stopped');
     lab.sim.cluster.ha.disarmed = 'freeze';
-    await expect(lab.hypervisor.ensurePower(ref(101), 'running', noBeat)).rejects.toMatchObject({
+    await expect(lab.hypervisor.ensurePower(ref(101), 'running')).rejects.toMatchObject({
       failureClass: 'locked',
       message: expect.stringContaining('HA is disarmed and its guests are frozen'),
     });
@@ -102,7 +102,7 @@ describe('a guest that HA is to start', () => {
   test('runs when HA has started it, not when it has heard so', async () => {
     await open([], 'stopped');
     await eventually(machine, (found) => found === undefined);
-    const view = await lab.hypervisor.ensurePower(ref(101), 'running', noBeat);
+    const view = await lab.hypervisor.ensurePower(ref(101), 'running');
     expect(view.power).toBe('running');
     expect(machine()?.qmp).toBe('running');
     expect(await tasksOf(lab, 'hastart')).toBe(1);

@@ -13,7 +13,6 @@ export type Lab = {
 };
 
 export const vmids = { from: 9001, to: 9100 };
-export const noBeat = (): void => undefined;
 
 export type LabOptions = {
   readonly sim?: Partial<SimulatorOptions>;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ask, eventually } from '../sim/client.ts';
 import type { Lab } from './lab.ts';
-import { marker, noBeat, openLab, ref, shadow, tasksOf } from './lab.ts';
+import { marker, openLab, ref, shadow, tasksOf } from './lab.ts';
 
 describe('a shadow on Proxmox', () => {
   let lab: Lab;
@@ -13,7 +13,7 @@ describe('a shadow on Proxmox', () => {
   });
 
   test('is cloned, made itself and marked, and made again is the same one', async () => {
-    const made = await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    const made = await lab.hypervisor.ensureShadow(shadow(1));
     expect(made).toMatchObject({
       ref: ref(9001),
       node: 'pve2',
@@ -31,7 +31,7 @@ describe('a shadow on Proxmox', () => {
       `serial=${Buffer.from('shop/1:0123456789abcdef').toString('base64')},base64=1`,
     );
     const before = { ...config.current };
-    expect(await lab.hypervisor.ensureShadow(shadow(1), noBeat)).toEqual(made);
+    expect(await lab.hypervisor.ensureShadow(shadow(1))).toEqual(made);
     expect(lab.sim.cluster.world.guests.get(9001)!.config.current).toEqual(before);
     expect(await tasksOf(lab, 'qmclone')).toBe(1);
     expect([...lab.sim.cluster.world.pools.get('umbra')!.vms]).toEqual([9001]);
@@ -47,14 +47,14 @@ describe('a shadow on Proxmox', () => {
     lab.sim.cluster.world.release = '8.4';
     expect(await lab.hypervisor.observePressure!(ref(101))).toBeUndefined();
     lab.sim.cluster.world.release = '9.2';
-    await lab.hypervisor.ensurePower(ref(101), 'stopped', noBeat);
+    await lab.hypervisor.ensurePower(ref(101), 'stopped');
     expect(await lab.hypervisor.observePressure!(ref(101))).toBeUndefined();
   });
 
   test('may be a full clone of a stopped primary, and keeps nothing of its addresses', async () => {
     lab.sim.cluster.world.guests.get(101)!.config.current['ipconfig1'] = 'ip=192.168.7.1/24';
-    await lab.hypervisor.ensurePower(ref(101), 'stopped', noBeat);
-    const made = await lab.hypervisor.ensureShadow(shadow(2, { source: ref(101), full: true, node: 'pve3' }), noBeat);
+    await lab.hypervisor.ensurePower(ref(101), 'stopped');
+    const made = await lab.hypervisor.ensureShadow(shadow(2, { source: ref(101), full: true, node: 'pve3' }));
     expect(made).toMatchObject({ node: 'pve3', addresses: ['10.0.0.12'], cores: 4 });
     expect(lab.sim.cluster.world.guests.get(101)!.config.current['onboot']).toBe('1');
   });
@@ -71,8 +71,8 @@ describe('a shadow on Proxmox', () => {
       lab.sim.cluster.world.volumes.push({ storage: 'local', name: 'snippets/umbra.yaml', node: 'pve2', bytes: 100 });
 
     test('keeps nothing unless told: address, MAC, BIOS UUID and hostname are its own, and cloud-init makes new keys', async () => {
-      await lab.hypervisor.ensureShadow(shadow(1), noBeat);
-      await lab.hypervisor.ensureShadow(shadow(2), noBeat);
+      await lab.hypervisor.ensureShadow(shadow(1));
+      await lab.hypervisor.ensureShadow(shadow(2));
       expect(of(9001)).toMatchObject({ name: 'shop-shadow-1', ipconfig0: 'ip=10.0.0.11/24,gw=10.0.0.1' });
       expect(new Set([macOf(9000), macOf(9001), macOf(9002)]).size).toBe(3);
       const uuidOf = (vmid: number): string => /uuid=([^,]+)/.exec(of(vmid)['smbios1']!)![1]!;
@@ -83,18 +83,18 @@ describe('a shadow on Proxmox', () => {
     });
 
     test('keeps the hostname alone when told so', async () => {
-      await lab.hypervisor.ensureShadow(shadow(1, { identity: { hostname: 'same' } }), noBeat);
+      await lab.hypervisor.ensureShadow(shadow(1, { identity: { hostname: 'same' } }));
       expect(of(9001)['name']).toBe(of(9000)['name']);
       expect(macOf(9001)).not.toBe(macOf(9000));
     });
 
     test('keeps the MAC address alone when told so, and is told once', async () => {
       const spec = shadow(1, { identity: { mac: 'same' } });
-      await lab.hypervisor.ensureShadow(spec, noBeat);
+      await lab.hypervisor.ensureShadow(spec);
       expect(macOf(9001)).toBe(macOf(9000));
       expect(of(9001)['name']).toBe('shop-shadow-1');
       const before = { ...of(9001) };
-      await lab.hypervisor.ensureShadow(spec, noBeat);
+      await lab.hypervisor.ensureShadow(spec);
       expect(of(9001)).toEqual(before);
     });
 
@@ -102,13 +102,13 @@ describe('a shadow on Proxmox', () => {
       snippet();
       const identity = { sshHostKeys: 'same', machineId: 'same', vendorSnippet: vendor } as const;
       // A snippet is nobody's: to name one takes the right to allocate on its storage.
-      await expect(lab.hypervisor.ensureShadow(shadow(1, { identity }), noBeat)).rejects.toThrow(
+      await expect(lab.hypervisor.ensureShadow(shadow(1, { identity }))).rejects.toThrow(
         `missing privileges to access ${vendor}`,
       );
       lab.sim.cluster.world.roles.set('Snippets', new Set(['Datastore.Allocate']));
       const grant = { path: '/storage/local', propagate: true, who: 'umbra@pve', role: 'Snippets' };
       lab.sim.cluster.world.acls.push(grant, { ...grant, role: 'Umbra' });
-      await lab.hypervisor.ensureShadow(shadow(1, { identity }), noBeat);
+      await lab.hypervisor.ensureShadow(shadow(1, { identity }));
       expect(of(9001)['cicustom']).toBe(`vendor=${vendor}`);
       // The address is its own whatever is kept.
       expect(of(9001)).toMatchObject({ name: 'shop-shadow-1', ipconfig0: 'ip=10.0.0.11/24,gw=10.0.0.1' });
@@ -117,14 +117,14 @@ describe('a shadow on Proxmox', () => {
 
   test('may grow its disk to an absolute size, once', async () => {
     const spec = shadow(1, { disk: { drive: 'scsi0', sizeGiB: 8 } });
-    await lab.hypervisor.ensureShadow(spec, noBeat);
-    await lab.hypervisor.ensureShadow(spec, noBeat);
+    await lab.hypervisor.ensureShadow(spec);
+    await lab.hypervisor.ensureShadow(spec);
     expect(lab.sim.cluster.world.guests.get(9001)!.config.current['scsi0']).toContain('size=8G');
     expect(await tasksOf(lab, 'resize')).toBe(1);
   });
 
   test('goes through every power state and back, and stays where it is when asked twice', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
     for (const wanted of [
       'running',
       'paused',
@@ -135,26 +135,26 @@ describe('a shadow on Proxmox', () => {
       'paused',
       'stopped',
     ] as const) {
-      expect(await lab.hypervisor.ensurePower(ref(9001), wanted, noBeat)).toMatchObject({ power: wanted });
-      expect(await lab.hypervisor.ensurePower(ref(9001), wanted, noBeat)).toMatchObject({ power: wanted });
+      expect(await lab.hypervisor.ensurePower(ref(9001), wanted)).toMatchObject({ power: wanted });
+      expect(await lab.hypervisor.ensurePower(ref(9001), wanted)).toMatchObject({ power: wanted });
     }
   });
 
   test('is not made over somebody else’s guest', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
     const other = shadow(1, { marker: marker(5, 'shadow', 'mail') });
-    await expect(lab.hypervisor.ensureShadow(other, noBeat)).rejects.toMatchObject({
+    await expect(lab.hypervisor.ensureShadow(other)).rejects.toMatchObject({
       failureClass: 'exists',
       message: expect.stringContaining('VMID 9001 belongs to somebody else: "shop-shadow-1" on pve2'),
     });
-    await expect(lab.hypervisor.ensureShadow(shadow(1, { ref: ref(103) }), noBeat)).rejects.toMatchObject({
+    await expect(lab.hypervisor.ensureShadow(shadow(1, { ref: ref(103) }))).rejects.toMatchObject({
       failureClass: 'exists',
     });
   });
 
   test('waits while somebody holds its source’s lock', async () => {
     await lab.sim.fault('vm 9000 lock backup');
-    const making = lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    const making = lab.hypervisor.ensureShadow(shadow(1));
     setTimeout(() => void lab.sim.fault('vm 9000 unlock'), 300);
     await expect(making).resolves.toMatchObject({ power: 'stopped' });
   });
@@ -162,7 +162,7 @@ describe('a shadow on Proxmox', () => {
   test('whose clone died half-way is reported with the commands that mend it', async () => {
     await lab.close();
     lab = await openLab({ sim: { timing: { allocateBlockMs: 1_000 } } });
-    const making = lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    const making = lab.hypervisor.ensureShadow(shadow(1));
     setTimeout(() => void lab.sim.fault('task kill qmclone'), 250);
     await expect(making).rejects.toMatchObject({
       message: expect.stringContaining('qm unlock 9001 && qm destroy 9001'),
@@ -173,7 +173,7 @@ describe('a shadow on Proxmox', () => {
     await lab.close();
     const endpoints = ({ endpoints: all }: Lab['sim']) => all.map(({ url }) => url);
     lab = await openLab({ endpoints, sim: { timing: { allocateBlockMs: 5_000 } } });
-    const making = lab.hypervisor.ensureShadow(shadow(1, { node: 'pve2' }), noBeat).catch((error: unknown) => error);
+    const making = lab.hypervisor.ensureShadow(shadow(1, { node: 'pve2' })).catch((error: unknown) => error);
     await eventually(
       () => lab.sim.cluster.world.guests.get(9001)?.config.current['lock'],
       (lock) => lock === 'clone',
@@ -190,7 +190,7 @@ describe('a shadow on Proxmox', () => {
     // A real proxy tries for three seconds.
     lab = await openLab({ endpoints, sim: { timing: { allocateBlockMs: 2_000, unreachableMs: 1_500 } } });
     const making = lab.hypervisor
-      .ensureShadow(shadow(1, { node: 'pve3', source: ref(9000) }), noBeat)
+      .ensureShadow(shadow(1, { node: 'pve3', source: ref(9000) }))
       .catch((error: unknown) => error);
     await eventually(
       () => lab.sim.cluster.world.guests.get(9001)?.config.current['lock'],
@@ -202,7 +202,7 @@ describe('a shadow on Proxmox', () => {
     expect(performance.now() - cut).toBeLessThan(20_000);
     const again = performance.now();
     // By a worker that has never seen it: nothing proves whose it is, and nothing is said about that.
-    await expect(lab.hypervisor.ensureShadow(shadow(1, { node: 'pve3' }), noBeat)).rejects.toMatchObject({
+    await expect(lab.hypervisor.ensureShadow(shadow(1, { node: 'pve3' }))).rejects.toMatchObject({
       failureClass: 'offline',
     });
     expect(performance.now() - again).toBeLessThan(10_000);
@@ -211,29 +211,27 @@ describe('a shadow on Proxmox', () => {
   test('given up while its clone is in doubt is not gone before that clone can no longer come', async () => {
     await lab.sim.fault('api pve1 stall 1 POST /clone');
     const giveUp = new AbortController();
-    const making = lab.hypervisor.ensureShadow(shadow(1), noBeat, giveUp.signal).catch((error: unknown) => error);
+    const making = lab.hypervisor.ensureShadow(shadow(1), giveUp.signal).catch((error: unknown) => error);
     await eventually(
       () => lab.logged.some((text) => text.startsWith('clone: looking again')),
       (doubted) => doubted,
     );
     giveUp.abort();
     expect(await making).toBeInstanceOf(Error);
-    const deleting = lab.hypervisor
-      .ensureDeleted(ref(9001), marker(1, 'retired'), noBeat)
-      .catch((error: unknown) => error);
+    const deleting = lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired')).catch((error: unknown) => error);
     await lab.sim.fault('api pve1 ok');
     expect(await deleting).toMatchObject({ message: expect.stringContaining('refused, nothing was changed') });
     expect(lab.sim.cluster.world.guests.has(9001)).toBe(true);
   });
 
   test('is deleted only when it is marked as retired, ours and stopped; gone is gone', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
-    const remove = (m = marker(1, 'retired')) => lab.hypervisor.ensureDeleted(ref(9001), m, noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
+    const remove = (m = marker(1, 'retired')) => lab.hypervisor.ensureDeleted(ref(9001), m);
     await expect(remove()).rejects.toMatchObject({ message: expect.stringContaining('its marker says shadow') });
     await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'retired'), { protected: false });
-    await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
+    await lab.hypervisor.ensurePower(ref(9001), 'running');
     await expect(remove()).rejects.toMatchObject({ message: expect.stringContaining('it is running') });
-    await lab.hypervisor.ensurePower(ref(9001), 'stopped', noBeat);
+    await lab.hypervisor.ensurePower(ref(9001), 'stopped');
     await expect(remove(marker(2, 'retired'))).rejects.toMatchObject({ message: expect.stringContaining('shop/1') });
     await remove();
     await remove();
@@ -243,12 +241,12 @@ describe('a shadow on Proxmox', () => {
   });
 
   test('that serves is protected by Proxmox itself, until it is retired', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
     await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'primary'), { protected: true });
     const { current } = lab.sim.cluster.world.guests.get(9001)!.config;
     expect(current).toMatchObject({ protection: '1', tags: 'golden;umbra;umbra-primary;umbra-vm-shop' });
     await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'retired'), { protected: true });
-    await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'), noBeat);
+    await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'));
     expect(lab.sim.cluster.world.guests.has(9001)).toBe(false);
   });
 
@@ -269,17 +267,17 @@ describe('a shadow on Proxmox', () => {
   });
 
   test('that somebody moved is found where it is', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
     lab.sim.cluster.world.guests.get(9001)!.node = 'pve3';
     const until = Date.now() + 3_000;
     let seen = await lab.hypervisor.observeGuest(ref(9001));
     while (seen?.node !== 'pve3' && Date.now() < until) seen = await lab.hypervisor.observeGuest(ref(9001));
     expect(seen).toMatchObject({ node: 'pve3', marker: marker(1) });
-    await expect(lab.hypervisor.ensurePower(ref(9001), 'running', noBeat)).resolves.toMatchObject({ node: 'pve3' });
+    await expect(lab.hypervisor.ensurePower(ref(9001), 'running')).resolves.toMatchObject({ node: 'pve3' });
   });
 
   test('differs from its primary in what drift lists, and in nothing else', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
     const { current } = lab.sim.cluster.world.guests.get(101)!.config;
     current['net0'] = current['net0']!.replace('vmbr0', 'vmbr1');
     current['cpu'] = 'host';
@@ -292,9 +290,9 @@ describe('a shadow on Proxmox', () => {
   });
 
   test('answers through its agent, or it is said why not', async () => {
-    await lab.hypervisor.ensureShadow(shadow(1), noBeat);
+    await lab.hypervisor.ensureShadow(shadow(1));
     expect(await lab.hypervisor.observeAgent!(ref(9001))).toMatchObject({ kind: 'silent' });
-    await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
+    await lab.hypervisor.ensurePower(ref(9001), 'running');
     const until = Date.now() + 3_000;
     let agent = await lab.hypervisor.observeAgent!(ref(9001));
     while (agent.kind === 'silent' && Date.now() < until) agent = await lab.hypervisor.observeAgent!(ref(9001));
@@ -308,8 +306,8 @@ describe('the cluster', () => {
   test('is seen whole: nodes, storages, guests with our markers', async () => {
     const lab = await openLab();
     try {
-      await lab.hypervisor.ensureShadow(shadow(1), noBeat);
-      await lab.hypervisor.ensurePower(ref(9001), 'running', noBeat);
+      await lab.hypervisor.ensureShadow(shadow(1));
+      await lab.hypervisor.ensurePower(ref(9001), 'running');
       const until = Date.now() + 3_000;
       const look = async () => {
         const view = await lab.hypervisor.observeCluster();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { proxmoxHypervisor } from '../../../src/providers/proxmox/hypervisor.ts';
-import { noBeat, openLab, ref, shadow } from './lab.ts';
+import { openLab, ref, shadow } from './lab.ts';
 
 describe('trust', () => {
   test('a pinned certificate is accepted, any other is refused before the token is sent', async () => {
@@ -39,7 +39,7 @@ describe('several endpoints', () => {
   test('a dead one is passed over, for reads and for writes', async () => {
     const lab = await openLab({ endpoints: (sim) => ['http://127.0.0.1:1', ...sim.endpoints.map((one) => one.url)] });
     try {
-      await expect(lab.hypervisor.ensureShadow(shadow(1), noBeat)).resolves.toMatchObject({ node: 'pve2' });
+      await expect(lab.hypervisor.ensureShadow(shadow(1))).resolves.toMatchObject({ node: 'pve2' });
       await lab.sim.fault('node pve1 off');
       await expect(lab.hypervisor.observeGuest(ref(9001))).resolves.toMatchObject({ node: 'pve2', power: 'stopped' });
     } finally {
@@ -52,7 +52,7 @@ describe('fencing', () => {
   test('a running guest is stopped, read back, and does not come back with its node', async () => {
     const lab = await openLab();
     try {
-      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toEqual({
+      await expect(lab.hypervisor.ensureFenced(ref(101))).resolves.toEqual({
         fenced: true,
         proof: 'stopped, read back from pve1',
       });
@@ -66,12 +66,12 @@ describe('fencing', () => {
     const lab = await openLab({ endpoints: (sim) => sim.endpoints.map((one) => one.url) });
     try {
       await lab.sim.fault('node pve1 off');
-      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({
+      await expect(lab.hypervisor.ensureFenced(ref(101))).resolves.toMatchObject({
         fenced: false,
         proof: expect.stringContaining('node pve1 is off or out of reach'),
       });
       await lab.sim.fault('node pve1 on');
-      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({ fenced: true });
+      await expect(lab.hypervisor.ensureFenced(ref(101))).resolves.toMatchObject({ fenced: true });
       expect(lab.sim.cluster.machines.get(101)).toBeUndefined();
     } finally {
       await lab.close();
@@ -84,7 +84,7 @@ describe('fencing', () => {
       const { current } = lab.sim.cluster.world.guests.get(101)!.config;
       const before = current['net0'];
       await lab.sim.fault('task fail next qmstop VM 101 qmp command failed');
-      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({
+      await expect(lab.hypervisor.ensureFenced(ref(101))).resolves.toMatchObject({
         fenced: false,
         isolated: true,
         proof: expect.stringContaining('its links are down on pve1'),
@@ -93,7 +93,7 @@ describe('fencing', () => {
         net0: `${before ?? ''},link_down=1`,
         tags: 'hosted;umbra-isolated',
       });
-      await expect(lab.hypervisor.ensureFenced(ref(101), noBeat)).resolves.toMatchObject({ fenced: true });
+      await expect(lab.hypervisor.ensureFenced(ref(101))).resolves.toMatchObject({ fenced: true });
       expect(lab.sim.cluster.world.guests.get(101)!.config.current).toMatchObject({ net0: before, tags: 'hosted' });
     } finally {
       await lab.close();

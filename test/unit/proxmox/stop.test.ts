@@ -18,7 +18,7 @@ function managed(asked: boolean[], refusal: Record<string, string>): Work {
     },
     taskStatus: () => Promise.resolve({ status: 'stopped', exitstatus: 'OK', type: 'hastop' }),
   };
-  const waiting = { now: () => 0, beat: () => undefined, pause: () => Promise.resolve() };
+  const waiting = { now: () => 0, pause: () => Promise.resolve() };
   return { calls, waiting, log: () => undefined } as unknown as Work;
 }
 const view = (ha?: string): GuestView =>

@@ -126,16 +126,18 @@ type Step = {
   readonly shares: Shares | undefined;
 };
 
+/** Zero where it is missing. */
+function rateAt({ qps }: DemandSeries, i: number): number {
+  const value = qps[i] ?? NaN;
+  return Number.isFinite(value) ? value : 0;
+}
+
 function stepOf(evidence: DemandEvidence, i: number): Step | undefined {
-  const at = (series: DemandSeries): number => {
-    const value = series.qps[i] ?? NaN;
-    return Number.isFinite(value) ? value : 0;
-  };
   const countedQps = evidence.deduplicated.qps[i] ?? NaN;
   if (!Number.isFinite(countedQps)) return undefined;
-  const establishedQps = Math.min(countedQps, at(evidence.established));
-  const answersQps = at(evidence.answers);
-  const nxdomainQps = at(evidence.nxdomain);
+  const establishedQps = Math.min(countedQps, rateAt(evidence.established, i));
+  const answersQps = rateAt(evidence.answers, i);
+  const nxdomainQps = rateAt(evidence.nxdomain, i);
   const asked = answersQps + nxdomainQps;
   return {
     countedQps,
@@ -146,7 +148,7 @@ function stepOf(evidence: DemandEvidence, i: number): Step | undefined {
         ? undefined
         : {
             newSources: countedQps === 0 ? 0 : 1 - establishedQps / countedQps,
-            topSource: answersQps === 0 ? 0 : at(evidence.topSource) / answersQps,
+            topSource: answersQps === 0 ? 0 : rateAt(evidence.topSource, i) / answersQps,
             nxdomain: nxdomainQps / asked,
           },
   };
@@ -183,11 +185,16 @@ function judge(
 }
 
 function followed(usual: Shares, now: Shares, stepMs: number): Shares {
-  const follow = (key: keyof Shares): number => {
-    const memoryMs = now[key] > usual[key] ? usualMemoryMs : calmMemoryMs;
-    return usual[key] + (1 - Math.exp(-stepMs / memoryMs)) * (now[key] - usual[key]);
+  return {
+    newSources: follow(usual.newSources, now.newSources, stepMs),
+    topSource: follow(usual.topSource, now.topSource, stepMs),
+    nxdomain: follow(usual.nxdomain, now.nxdomain, stepMs),
   };
-  return { newSources: follow('newSources'), topSource: follow('topSource'), nxdomain: follow('nxdomain') };
+}
+
+function follow(usual: number, now: number, stepMs: number): number {
+  const memoryMs = now > usual ? usualMemoryMs : calmMemoryMs;
+  return usual + (1 - Math.exp(-stepMs / memoryMs)) * (now - usual);
 }
 
 const shareNames: Readonly<Record<keyof Shares, string>> = {

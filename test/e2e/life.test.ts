@@ -221,7 +221,8 @@ describeWithBind('a hosted VM’s life on BIND, as its operator sees it', () => 
         async () => (await desk.listed('shop')).state === 'protected' && (await desk.listed('shop')),
         patienceMs,
       ),
-    ).toMatchObject({ primary: shop.primary, shadows: shop.shadows });
+      // Nothing is forgotten; in the evening, when demand passes the threshold, one more may be wanted by now.
+    ).toMatchObject({ primary: shop.primary, shadows: expect.arrayContaining([...shop.shadows]) });
     const last = await dev.interrupt();
     expect(last.left).toEqual([]);
     expect(last.ms).toBeLessThan(5_000);

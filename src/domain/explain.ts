@@ -3,7 +3,7 @@ import { allowedIn, refusalOf } from './commands.ts';
 import type { HostedVmState } from './hosted-vm.ts';
 import { servingTrouble, verdictFor } from './hosted-vm/evidence.ts';
 import { givenUpAt } from './hosted-vm/losing.ts';
-import { candidates, instanceOf, nameOf } from './hosted-vm/instances.ts';
+import { instanceOf, nameOf, trafficAfter } from './hosted-vm/instances.ts';
 import { nextStep } from './hosted-vm/next-step.ts';
 import { isLost } from './instance.ts';
 import type { EpochMs } from './time.ts';
@@ -105,17 +105,25 @@ function nextOf(state: HostedVmState): string[] {
 }
 
 function ifFails(state: HostedVmState): string {
-  const ready = candidates(state).sort((left, right) => left.capacityQps - right.capacityQps);
   const trouble = servingTrouble(state);
-  const when = trouble === undefined ? 'if the serving instance fails' : `now that it is ${trouble.finding}`;
+  const when = trouble === undefined ? `if ${servingWords(state)}` : `now that it is ${trouble.finding}`;
   if (state.spec.storageClass === 'pinned') return `${when}: ask a human; storage class pinned never moves by itself`;
-  if (ready.length === 0) return `${when}: ask a human, because no shadow is ready`;
-  const needed = Math.max(state.evaluation?.peak?.p90 ?? 0, state.evaluation?.demandQps ?? 0);
-  const to = ready.find(({ capacityQps }) => capacityQps >= needed) ?? ready.at(-1)!;
+  const motive =
+    trouble?.finding === 'overloaded'
+      ? ({ kind: 'overloaded' } as const)
+      : ({ kind: 'failed', lost: trouble?.instances ?? state.serving } as const);
+  const { serving } = trafficAfter(state, motive);
+  const adds = serving.some(({ id }) => !state.serving.includes(id));
+  if (!adds && trouble?.finding === 'overloaded') return `${when}: wait, because no shadow that would help is ready`;
+  if (serving.length === 0) return `${when}: ask a human, because no shadow is ready`;
   const verb = { observe: 'record that it would move', approve: 'propose to move', act: 'move' }[
     state.spec.policy.mode
   ];
-  return `${when}: ${verb} to ${nameOf(to)}`;
+  return `${when}: ${verb} to ${serving.map(nameOf).join(' and ')}`;
+}
+
+function servingWords({ serving }: HostedVmState): string {
+  return serving.length > 1 ? 'all that serve fail' : 'the serving instance fails';
 }
 
 function commandsOf(state: HostedVmState): Explanation['commands'] {

@@ -1,6 +1,7 @@
 import type { Tier, Warmth } from './instance.ts';
 import type { Reason } from './reason.ts';
 import type { EpochMs } from './time.ts';
+import type { TrafficTuning } from './traffic.ts';
 
 /** A probability with its parts. `points` of the parts add up to about `score * 100`. */
 export type Risk = {
@@ -46,6 +47,8 @@ export type Evaluation = {
   readonly peak: { readonly p50: number; readonly p90: number; readonly p99: number } | null;
   readonly risk: Risk;
   readonly plan: StandbyPlan;
+  /** How the workflow chooses who carries traffic; absent before the first evaluation that says so. */
+  readonly traffic?: TrafficTuning;
   /** When the next evaluation is due, by risk; jittered by the caller. */
   readonly nextInMs: number;
 };

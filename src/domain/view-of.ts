@@ -5,6 +5,7 @@ import type { HealthFinding } from './health.ts';
 import { isLost } from './instance.ts';
 import type { EpochMs } from './time.ts';
 import { formatDuration } from './time.ts';
+import { capacityOf } from './traffic.ts';
 import type { DisplayState, HostedVmView } from './view.ts';
 
 /** What lists, pages and the projection show: derived from the state, never stored apart from it. */
@@ -21,7 +22,7 @@ export function viewOf(state: HostedVmState, now: EpochMs): HostedVmView {
     paused: state.paused,
     instances: state.instances,
     serving: state.serving,
-    capacityQps: state.serving.reduce((sum, id) => sum + instanceOf(state, id).capacityQps, 0) || spec.capacityQps,
+    capacityQps: capacityOf(state.serving.map((id) => instanceOf(state, id))) || spec.capacityQps,
     evaluation: state.evaluation,
     generation: state.generation,
     probationEndsAt: state.phase.kind === 'probation' ? state.phase.endsAt : null,

@@ -1,6 +1,7 @@
 import type { Instance } from '../domain/instance.ts';
 import { dayMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
+import { capacityOf } from '../domain/traffic.ts';
 import type { Evaluation } from '../domain/plan.ts';
 import type { UmbraEvent } from '../domain/event.ts';
 import type { Reason } from '../domain/reason.ts';
@@ -136,8 +137,7 @@ function soon(evaluation: Evaluation, choice: Choice | undefined): Evaluation {
 
 /** A half-size shadow that stands in is full sooner than the primary was, and two that share later. */
 function servingQpsOf({ spec, instances, serving }: EvaluationRequest): number {
-  const serve = instances.filter(({ id }) => serving.includes(id));
-  return serve.reduce((sum, { capacityQps }) => sum + capacityQps, 0) || spec.capacityQps;
+  return capacityOf(instances.filter(({ id }) => serving.includes(id))) || spec.capacityQps;
 }
 
 function shadowsOf({ instances, serving }: EvaluationRequest): ShadowView[] {

@@ -1,6 +1,7 @@
 import type { DemandNews } from '../domain/hosted-vm/messages.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { minuteMs } from '../domain/time.ts';
+import { capacityOf } from '../domain/traffic.ts';
 import type { HostedVmView } from '../domain/view.ts';
 
 /** What was last told to a hosted VM's workflow; news is a change of this. */
@@ -32,7 +33,7 @@ export function demandNews(
 ): { readonly news: DemandNews; readonly told: ToldDemand } | undefined {
   if (!Number.isFinite(qps)) return undefined;
   const serving = view.instances.filter(({ id }) => view.serving.includes(id));
-  const capacityQps = serving.reduce((sum, instance) => sum + instance.capacityQps, 0) || view.capacityQps;
+  const capacityQps = capacityOf(serving) || view.capacityQps;
   const level = levelOf(qps / capacityQps, told?.level ?? 'calm');
   const code = codeOf(level, qps, capacityQps, told, now);
   if (code === undefined) return undefined;

@@ -4,6 +4,7 @@ import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Reason } from '../domain/reason.ts';
 import { hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
+import { plainTuning } from '../domain/traffic.ts';
 import { endOf } from './forecast/history.ts';
 import type { ForecastModel, ModelState, QuantileForecast } from './forecast/model.ts';
 import { forecastDemand } from './forecast/speak.ts';
@@ -83,6 +84,7 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
     peak: peaks === undefined ? null : { p50: peaks[1]!, p90: peaks[2]!, p99: peaks[4]! },
     risk,
     plan,
+    traffic: plainTuning,
     nextInMs: nextEvaluation(input, { capacityQps, demandQps, forecast, score: risk.score }),
   };
   return { evaluation, forecast, reason: spoken.reason };

@@ -7,8 +7,8 @@ import type { Evaluation } from '../domain/plan.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { formatDuration, secondMs } from '../domain/time.ts';
+import { capacityOf, planTraffic } from '../domain/traffic.ts';
 import { guardAutomaticMove } from './guards.ts';
-import { neededQps, planTraffic } from './traffic.ts';
 
 /** Everything a failover is decided on; all of it was carried in the workflow's state or has just been looked at. */
 export type Situation = {
@@ -39,8 +39,6 @@ const notConfirmedMs = 2 * secondMs;
 const longestFreezeMs = 30 * secondMs;
 /** How soon an empty hand is looked at again; a shadow that becomes warm wakes it earlier. */
 const nothingReadyMs = 30 * secondMs;
-/** Carrying p90 with this much to spare, so that the new set is not overloaded at once. */
-const sparePart = 1.1;
 
 /** Fail over, share, wait or ask. Pure: the same situation gives the same decision and the same reason. */
 export function decideFailover(situation: Situation): FailoverDecision {
@@ -65,12 +63,7 @@ function decideFailed(situation: Situation): FailoverDecision {
   const who = lost.map(nameOf).join(' and ');
   const silentMs = now - verdict.sinceMs;
   const what = `${who} silent for ${formatDuration(silentMs)} at ${verdict.agree} of ${verdict.reporting} vantage points`;
-  const ready = answering(situation);
-  const needed = neededQps(situation.evaluation);
-  const plan =
-    staying.length > 0 && total(staying) >= needed
-      ? planTraffic(staying, Infinity)
-      : planTraffic(ready, needed, staying);
+  const plan = planTraffic({ ...situation, ready: answering(situation) }, { kind: 'failed', lost: dead });
   const to = plan.serving.map(({ id }) => id);
   if (to.length === 0) {
     const text =
@@ -79,23 +72,19 @@ function decideFailed(situation: Situation): FailoverDecision {
         : `${what}, and no shadow is ready`;
     return { kind: 'ask', to: [], lookAgainInMs: nothingReadyMs, reason: { code: 'no-shadow', text } };
   }
-  const carried =
-    staying.length > 0 && to.every((id) => staying.some((other) => other.id === id))
-      ? 'the others go on'
-      : plan.reason.text;
   const reason = {
     code: situation.explained ? 'primary-dead' : 'primary-silent',
-    text: `${what}; ${carried}`,
+    text: `${what}; ${plan.reason.text}`,
     facts: {
       silentMs,
       agree: verdict.agree,
       reporting: verdict.reporting,
-      neededQps: needed,
+      neededQps: plan.neededQps,
       capacityQps: plan.capacityQps,
     },
   };
   // Taking a dead one of several out of the answers adds nothing new, so only the storage class and the quorum guard it.
-  const counts = staying.length === 0;
+  const counts = staying.length === 0 || !staying.every(({ id }) => to.includes(id));
   const refused = guardAutomaticMove(
     counts ? situation : { ...situation, failoversAt: [], blockedUntil: 0, failoverTokens: 1, breaker: null },
   );
@@ -105,16 +94,9 @@ function decideFailed(situation: Situation): FailoverDecision {
 }
 
 function decideOverloaded(situation: Situation): FailoverDecision {
-  const { verdict, serving, evaluation } = situation;
-  const ready = answering(situation);
-  const has = total(serving);
-  // The verdict is that what serves does not suffice, whatever the forecast says.
-  const needed = Math.max(neededQps(evaluation) * sparePart, has * sparePart);
+  const { verdict, serving } = situation;
   const what = `${serving.map(nameOf).join(' and ')} overloaded (${verdict.evidence[0] ?? 'demand above capacity'})`;
-  const bigger = ready.filter(({ capacityQps }) => capacityQps > has);
-  const alone = planTraffic(bigger, needed);
-  const together = planTraffic(ready, needed, serving);
-  const plan = alone.carries || !together.carries ? (alone.carries ? alone : together) : together;
+  const plan = planTraffic({ ...situation, ready: answering(situation) }, { kind: 'overloaded' });
   const to = plan.serving.map(({ id }) => id);
   if (!to.some((id) => !serving.some((other) => other.id === id))) {
     const text = `${what}, and no shadow is ready to help; a bigger one is wanted`;
@@ -128,7 +110,7 @@ function decideOverloaded(situation: Situation): FailoverDecision {
   const reason = {
     code: counts ? 'outgrown' : 'shared',
     text: `${what}; ${plan.reason.text}`,
-    facts: { capacityQps: plan.capacityQps, neededQps: needed, before: has },
+    facts: { capacityQps: plan.capacityQps, neededQps: plan.neededQps, before: capacityOf(serving) },
   };
   return { kind: 'move', to, fence: [], fenceOrder: 'none', reason, counts };
 }
@@ -144,8 +126,4 @@ function answering({ candidates, looks }: Situation): Instance[] {
 /** Paused and stopped shadows cannot answer a probe. */
 export function isAsleep(instance: Instance): boolean {
   return instance.state.kind === 'warm' && instance.state.warmth !== 'hot';
-}
-
-function total(instances: readonly Instance[]): number {
-  return instances.reduce((sum, { capacityQps }) => sum + capacityQps, 0);
 }

@@ -6,7 +6,7 @@ import { beginMove, withDecision, withDetection, withRecovery } from '../domain/
 import type { ServingTrouble } from '../domain/hosted-vm/evidence.ts';
 import { isExplained, servingTrouble, withReports } from '../domain/hosted-vm/evidence.ts';
 import { withFoundAgain } from '../domain/hosted-vm/finding-again.ts';
-import { candidates, instanceOf, nameOf } from '../domain/hosted-vm/instances.ts';
+import { instanceOf, nameOf } from '../domain/hosted-vm/instances.ts';
 import { withShadowLost } from '../domain/hosted-vm/losing.ts';
 import type { HostedVmInput } from '../domain/hosted-vm/messages.ts';
 import type { SideWork, Step } from '../domain/hosted-vm/next-step.ts';
@@ -22,6 +22,7 @@ import type { AskedCommand } from '../domain/commands.ts';
 import type { Phase, Probation } from '../domain/hosted-vm.ts';
 import { assertNever } from '../domain/reason.ts';
 import { secondMs } from '../domain/time.ts';
+import { readyToServe } from '../domain/traffic.ts';
 import { askTokens } from './hosted-vm/cluster.ts';
 import { listen } from './hosted-vm/listen.ts';
 import { callOffFences, carryOut, fenceBeside, restoreAnswers } from './hosted-vm/move.ts';
@@ -149,7 +150,7 @@ async function lookAgain(story: Story, trouble: ServingTrouble): Promise<void> {
       quorum,
       explained: trouble.instances.some((id) => isExplained(state, id)),
       serving: serving.map((id) => instanceOf(state, id)),
-      candidates: candidates(state),
+      candidates: readyToServe(state),
       evaluation,
       breaker,
       failoversAt,

@@ -6,10 +6,11 @@ import type { Reason, Refusal } from '../reason.ts';
 import { refuse } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
 import { dayMs, formatDuration } from '../time.ts';
+import { readyToServe } from '../traffic.ts';
 import { withEvent } from './chronicle.ts';
 import { beginMove } from './deciding.ts';
 import { servingTrouble } from './evidence.ts';
-import { candidates, instanceOf, nameOf } from './instances.ts';
+import { instanceOf, nameOf, trafficAfter } from './instances.ts';
 
 /** Longest extension of a probation asked for at once: longer is a typing error. */
 const longestExtensionMs = 30 * dayMs;
@@ -30,7 +31,7 @@ export function refusalFor<C extends Command>(
 }
 
 function refusalOfFailover(state: HostedVmState, to: InstanceId | undefined): Refusal | undefined {
-  const ready = candidates(state);
+  const ready = readyToServe(state);
   if (to === undefined) {
     return ready.length > 0 ? undefined : refuse('no-shadow', 'no shadow is ready: there is nothing to fail over to');
   }
@@ -56,7 +57,7 @@ function refusalOfExtension(byMs: number): Refusal | undefined {
 function refusalOfApproval(state: HostedVmState, proposalId: string | undefined): Refusal | undefined {
   const { phase, serving } = state;
   if (phase.kind !== 'needs-human') return undefined;
-  const ready = new Set([...serving, ...candidates(state).map(({ id }) => id)]);
+  const ready = new Set([...serving, ...readyToServe(state).map(({ id }) => id)]);
   const gone = phase.proposal?.to.find((id) => !ready.has(id));
   if (gone !== undefined) return refuse('not-ready', `${gone} was proposed and is not ready any more`);
   if (proposalId === undefined || phase.proposal?.id === proposalId) return undefined;
@@ -123,22 +124,18 @@ function beginAskedFailover(
   actor: string,
   now: EpochMs,
 ): HostedVmState {
-  const ready = candidates(state);
-  const needed = Math.max(state.evaluation?.peak?.p90 ?? 0, state.evaluation?.demandQps ?? 0);
-  const bySize = [...ready].sort((left, right) => left.capacityQps - right.capacityQps || left.n - right.n);
-  const to =
-    ready.find(({ id }) => id === asked.to) ??
-    bySize.find(({ capacityQps }) => capacityQps >= needed) ??
-    bySize.at(-1)!;
+  const ready = readyToServe(state);
+  const named = ready.filter(({ id }) => id === asked.to);
+  const to = named.length > 0 ? named : trafficAfter(state, { kind: 'asked' }).serving;
   const mustFence = state.spec.storageClass !== 'stateless';
   return beginMove(
     state,
     {
       motive: 'asked',
-      to: [to.id],
+      to: to.map(({ id }) => id),
       fence: mustFence ? state.serving : [],
       fenceOrder: mustFence ? 'first' : 'none',
-      reason: { code: 'asked', text: `${asked.reason} (moving to ${nameOf(to)})` },
+      reason: { code: 'asked', text: `${asked.reason} (moving to ${to.map(nameOf).join(' and ')})` },
       actor,
       explained: true,
       failedSinceMs: null,

@@ -2,6 +2,8 @@ import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance, InstanceId, InstanceState } from '../instance.ts';
 import { isLost } from '../instance.ts';
 import { invariant } from '../reason.ts';
+import type { TrafficMotive, TrafficPlan } from '../traffic.ts';
+import { planTraffic, readyToServe } from '../traffic.ts';
 
 export function instanceOf(state: HostedVmState, id: InstanceId): Instance {
   const found = state.instances.find((instance) => instance.id === id);
@@ -41,14 +43,10 @@ export function standbys(state: HostedVmState): Instance[] {
   );
 }
 
-/** Instances traffic could move to: warm shadows, and a primary that was left running. */
-export function candidates(state: HostedVmState): Instance[] {
-  return state.instances.filter(
-    (instance) =>
-      !state.serving.includes(instance.id) &&
-      instance.address !== undefined &&
-      (instance.state.kind === 'warm' || (instance.role === 'primary' && instance.state.kind === 'serving')),
-  );
+/** Who would carry traffic if everybody who stands ready answered just now. */
+export function trafficAfter(state: HostedVmState, motive: TrafficMotive): TrafficPlan {
+  const serving = state.serving.map((id) => instanceOf(state, id));
+  return planTraffic({ serving, ready: readyToServe(state), evaluation: state.evaluation }, motive);
 }
 
 /** Says which guest in a sentence: `primary 101` or `shadow 9002 (2x)`. */

@@ -4,9 +4,7 @@ import type { EpochMs } from '../time.ts';
 import { verdictFor } from './evidence.ts';
 import { instanceOf, nameOf, primaryOf } from './instances.ts';
 import type { MoveOrder } from './deciding.ts';
-
-/** The primary serves alone again below this share of its capacity: sharing and narrowing must not meet. */
-const narrowShare = 0.7;
+import { neededQps, plainTuning } from '../traffic.ts';
 
 /**
  * Several share an overload; when demand now, the p90 to come and the dwell time all allow it, the primary serves alone
@@ -22,12 +20,13 @@ export function narrowingOf(state: HostedVmState, now: EpochMs): MoveOrder | und
   if (!serving.includes(primary.id) || verdictFor(state, primary.id).finding !== 'healthy') return undefined;
   const since = Math.max(...serving.map((id) => instanceOf(state, id).state.since));
   if (evaluation?.demandQps == null || evaluation.at < since || now < since + spec.policy.minDwellMs) return undefined;
-  const neededQps = Math.max(evaluation.peak?.p90 ?? 0, evaluation.demandQps);
-  if (neededQps > narrowShare * primary.capacityQps) return undefined;
+  const needed = neededQps(evaluation);
+  const { scaleInShare } = evaluation.traffic ?? plainTuning;
+  if (needed > scaleInShare * primary.capacityQps) return undefined;
   const reason: Reason = {
     code: 'carries-alone',
-    text: `${nameOf(primary)} carries p90 ${Math.round(neededQps)} q/s alone again`,
-    facts: { neededQps, capacityQps: primary.capacityQps },
+    text: `${nameOf(primary)} carries p90 ${Math.round(needed)} q/s alone again`,
+    facts: { neededQps: needed, capacityQps: primary.capacityQps },
   };
   return {
     motive: 'narrow',

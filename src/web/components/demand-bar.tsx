@@ -1,4 +1,5 @@
 import type { HostedVmView } from '../../domain/view.ts';
+import { capacityOf } from '../../domain/traffic.ts';
 import { demandEveryMs, demandNow } from '../api/demand-now.ts';
 import { formatCount, formatQps } from '../text/numbers.ts';
 import { servingOf } from '../text/instances.ts';
@@ -9,7 +10,7 @@ export function DemandBar({ view }: { readonly view: HostedVmView }) {
   const { evaluation } = view;
   const newest = demandNow.value[view.id];
   if (evaluation === null && newest === undefined) return <span class="quiet">not evaluated yet</span>;
-  const capacity = servingOf(view).reduce((sum, instance) => sum + instance.capacityQps, 0) || view.capacityQps;
+  const capacity = capacityOf(servingOf(view)) || view.capacityQps;
   const demand = newest?.qps ?? evaluation?.demandQps ?? null;
   const p90 = evaluation?.peak?.p90 ?? null;
   const full = Math.max(capacity, demand ?? 0, p90 ?? 0) * 1.02;

@@ -1,5 +1,6 @@
 import type { Command } from '../../domain/commands.ts';
 import type { Instance, InstanceId } from '../../domain/instance.ts';
+import { capacityOf, neededQps, planTraffic, readyToServe } from '../../domain/traffic.ts';
 import type { HostedVmView } from '../../domain/view.ts';
 import { formatTier, servingOf, shadowsOf } from './instances.ts';
 import { formatQps } from './numbers.ts';
@@ -93,18 +94,21 @@ export function warmShadows(view: HostedVmView): Instance[] {
     .sort((a, b) => b.capacityQps - a.capacityQps);
 }
 
-function targetsOf(command: Command, view: HostedVmView, chosen?: InstanceId): Instance[] {
+function targetsOf(command: Command, view: HostedVmView, chosen?: InstanceId): readonly Instance[] {
   const proposed = view.phase.kind === 'needs-human' ? (view.phase.proposal?.to ?? []) : [];
-  const wanted = chosen !== undefined ? [chosen] : command === 'approve' ? proposed : [];
+  if (chosen === undefined && command === 'failover') {
+    const { evaluation } = view;
+    return planTraffic({ serving: servingOf(view), ready: readyToServe(view), evaluation }, { kind: 'asked' }).serving;
+  }
+  const wanted = chosen === undefined ? proposed : [chosen];
   return view.instances.filter((instance) => wanted.includes(instance.id));
 }
 
 function carries(view: HostedVmView, instances: readonly Instance[]): { ok: boolean; text: string } {
-  const needs = view.evaluation?.peak?.p90 ?? view.evaluation?.demandQps ?? null;
-  if (instances.length === 0)
-    return { ok: true, text: 'Umbra chooses the smallest warm shadow that carries the predicted p90.' };
-  const capacity = instances.reduce((sum, instance) => sum + instance.capacityQps, 0);
-  if (needs === null)
+  if (instances.length === 0) return { ok: false, text: 'Nobody stands ready to take over.' };
+  const capacity = capacityOf(instances);
+  const needs = neededQps(view.evaluation);
+  if (needs === 0)
     return { ok: true, text: `${idsOf(instances)} carries ${formatQps(capacity)}; demand is not known.` };
   const enough = capacity >= needs;
   return {
@@ -120,7 +124,7 @@ function dataAge(view: HostedVmView): { ok: boolean; text: string } {
 }
 
 function placesOf(instances: readonly Instance[]): string {
-  if (instances.length === 0) return 'a warm shadow that Umbra chooses';
+  if (instances.length === 0) return 'nobody that stands ready';
   return instances
     .map(
       ({ id, address, tier, node }) =>

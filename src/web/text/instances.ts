@@ -12,13 +12,6 @@ export function shadowsOf(view: HostedVmView): Instance[] {
   );
 }
 
-/** Whoever could take traffic now: warm shadows, and a primary whose traffic was moved to something larger. */
-export function readyOf(view: HostedVmView): Instance[] {
-  return view.instances.filter(
-    ({ id, state }) => !view.serving.includes(id) && (state.kind === 'warm' || state.kind === 'serving'),
-  );
-}
-
 export function servingOf(view: HostedVmView): Instance[] {
   return view.instances.filter((instance) => view.serving.includes(instance.id));
 }

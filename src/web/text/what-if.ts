@@ -1,13 +1,14 @@
 import type { Instance } from '../../domain/instance.ts';
+import { planTraffic, readyToServe } from '../../domain/traffic.ts';
 import type { HostedVmView } from '../../domain/view.ts';
 import { counted } from './numbers.ts';
-import { readyOf, servingOf } from './instances.ts';
+import { servingOf } from './instances.ts';
 
 /** What becomes of one hosted VM when a node dies now. */
 export type NodeLoss = {
   readonly id: string;
   readonly lost: readonly Instance[];
-  /** Who would carry it: instances that serve elsewhere already, or the best warm shadow elsewhere. */
+  /** Who would carry it, as the failover would choose if all that stand ready answered. */
   readonly carriers: readonly Instance[];
   readonly carriesQps: number;
   /** Predicted p90, or demand where there is no forecast; null when neither is known. */
@@ -35,22 +36,12 @@ export function lossOf(
       const serving = servingOf(view);
       const lost = serving.filter((instance) => instance.node === node);
       if (lost.length === 0) return [];
-      const stillServing = serving.filter((instance) => instance.node !== node);
-      const ready = readyOf(view).filter((instance) => instance.node !== node && !away.has(instance.node ?? ''));
-      const best = ready.sort((a, b) => b.capacityQps - a.capacityQps).slice(0, 1);
-      const carriers = [...stillServing, ...best];
-      const carriesQps = carriers.reduce((sum, instance) => sum + instance.capacityQps, 0);
-      const needsQps = view.evaluation?.peak?.p90 ?? view.evaluation?.demandQps ?? null;
-      return [
-        {
-          id: view.id,
-          lost,
-          carriers,
-          carriesQps,
-          needsQps,
-          fits: carriers.length > 0 && carriesQps >= (needsQps ?? 0),
-        },
-      ];
+      const ready = readyToServe(view).filter((instance) => instance.node !== node && !away.has(instance.node ?? ''));
+      const { evaluation } = view;
+      const plan = planTraffic({ serving, ready, evaluation }, { kind: 'failed', lost: lost.map(({ id }) => id) });
+      const { serving: carriers, capacityQps: carriesQps, carries: fits } = plan;
+      const known = evaluation !== null && (evaluation.peak !== null || evaluation.demandQps !== null);
+      return [{ id: view.id, lost, carriers, carriesQps, needsQps: known ? plan.neededQps : null, fits }];
     })
     .sort((a, b) => Number(a.fits) - Number(b.fits) || a.id.localeCompare(b.id));
 }

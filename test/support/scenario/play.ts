@@ -186,9 +186,8 @@ function seen(story: ToldStory, machine: Machine, machines: Machines): Seen {
       : { outcome: 'silent', latencyMs: 1_000, detail: `no answer on ${machine.address}` };
   }
   const serving = story.state.serving.flatMap((id) => story.state.instances.find((each) => each.id === id) ?? []);
-  const capacity = serving.reduce((sum, { capacityQps }) => sum + capacityQps, 0);
   const serves = serving.some(({ vmid }) => vmid === machine.vmid);
-  const late = serves && story.demandQps > saturated * capacity;
+  const late = serves && story.demandQps / serving.length > saturated * machine.capacityQps;
   return { outcome: 'ok', latencyMs: late ? 800 : 5, detail: '200 OK' };
 }
 

@@ -10,7 +10,8 @@ import { refusalFor, withCommand } from '../../../src/domain/hosted-vm/commandin
 import { beginMove, withDecision, withDetection, withRecovery } from '../../../src/domain/hosted-vm/deciding.ts';
 import type { ServingTrouble } from '../../../src/domain/hosted-vm/evidence.ts';
 import { isExplained, withReports } from '../../../src/domain/hosted-vm/evidence.ts';
-import { candidates, instanceOf, nameOf } from '../../../src/domain/hosted-vm/instances.ts';
+import { instanceOf, nameOf } from '../../../src/domain/hosted-vm/instances.ts';
+import { capacityOf, readyToServe } from '../../../src/domain/traffic.ts';
 import { withShadowLost } from '../../../src/domain/hosted-vm/losing.ts';
 import { withAnswersChanged, withFenced, withMoveGivenUp } from '../../../src/domain/hosted-vm/moving.ts';
 import { withInstanceNews } from '../../../src/domain/hosted-vm/news.ts';
@@ -229,7 +230,7 @@ export class ToldStory {
   #lookAgain(trouble: ServingTrouble): void {
     const { state } = this;
     const serving = state.serving.map((id) => instanceOf(state, id));
-    const ready = candidates(state);
+    const ready = readyToServe(state);
     const looks = [...serving, ...ready.filter((instance) => !isAsleep(instance))].map((instance) => {
       const answers = this.#answers(instance.id);
       return { instance: instance.id, answers, latencyMs: 1, detail: answers ? '200 OK' : 'no answer' };
@@ -336,7 +337,7 @@ export class ToldStory {
       spec: state.spec,
       recent: { start: now, stepMs: 5 * minuteMs, qps: [] },
       demandQps: this.demandQps,
-      servingQps: state.serving.reduce((sum, id) => sum + instanceOf(state, id).capacityQps, 0),
+      servingQps: capacityOf(state.serving.map((id) => instanceOf(state, id))),
       models: [],
       shadows,
       leadTimeMs: minuteMs,

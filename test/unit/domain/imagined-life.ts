@@ -14,7 +14,8 @@ import {
   withRecovery,
 } from '../../../src/domain/hosted-vm/deciding.ts';
 import { isExplained, withReports } from '../../../src/domain/hosted-vm/evidence.ts';
-import { candidates, instanceOf } from '../../../src/domain/hosted-vm/instances.ts';
+import { instanceOf } from '../../../src/domain/hosted-vm/instances.ts';
+import { readyToServe } from '../../../src/domain/traffic.ts';
 import { withShadowLost } from '../../../src/domain/hosted-vm/losing.ts';
 import {
   withAnswersChanged,
@@ -260,7 +261,7 @@ export class Run {
       case 'look-again': {
         const seen = withDetection(state, step.trouble, now);
         if (step.trouble.finding === 'failed') this.failedAt = now;
-        const looks = [...seen.serving.map((id) => instanceOf(seen, id)), ...candidates(seen)].map(({ id }) => ({
+        const looks = [...seen.serving.map((id) => instanceOf(seen, id)), ...readyToServe(seen)].map(({ id }) => ({
           instance: id,
           answers:
             !this.luck.confirmed || !step.trouble.instances.includes(id) || step.trouble.finding === 'overloaded',
@@ -274,7 +275,7 @@ export class Run {
           verdict: step.trouble.verdict,
           explained: step.trouble.instances.some((id) => isExplained(seen, id)),
           serving: seen.serving.map((id) => instanceOf(seen, id)),
-          candidates: candidates(seen),
+          candidates: readyToServe(seen),
           looks,
           frozen: [],
           now,

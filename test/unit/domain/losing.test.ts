@@ -4,7 +4,8 @@ import { adoptingState } from '../../../src/domain/hosted-vm/begin.ts';
 import { refusalFor } from '../../../src/domain/hosted-vm/commanding.ts';
 import { askHuman, beginMove } from '../../../src/domain/hosted-vm/deciding.ts';
 import { withReports } from '../../../src/domain/hosted-vm/evidence.ts';
-import { candidates, instanceOf, withInstance } from '../../../src/domain/hosted-vm/instances.ts';
+import { instanceOf, withInstance } from '../../../src/domain/hosted-vm/instances.ts';
+import { readyToServe } from '../../../src/domain/traffic.ts';
 import { givenUpAt, patienceMs, shadowToLose, withShadowLost } from '../../../src/domain/hosted-vm/losing.ts';
 import { withAnswersChanged, withFenced, withMoveGivenUp } from '../../../src/domain/hosted-vm/moving.ts';
 import { withInstanceNews } from '../../../src/domain/hosted-vm/news.ts';
@@ -71,7 +72,7 @@ describe('a warm shadow in trouble', () => {
 
   test('is no candidate any more, is asked to come back, and nothing else is started meanwhile', () => {
     const state = lost();
-    expect(candidates(state)).toEqual([]);
+    expect(readyToServe(state)).toEqual([]);
     expect(wishOf(state)).toEqual({ kind: 'warm', warmth: 'hot', again: at });
     expect(withStandby(state, at + patienceMs - 1)).toBe(state);
     expect(state.events.at(-1)).toMatchObject({ kind: 'shadow-lost', reason: { code: 'shadow-lost' } });
@@ -83,7 +84,7 @@ describe('a warm shadow in trouble', () => {
     const instance = instanceOf(asked, 'shop/1');
     const news = { instance: { ...instance, state: { kind: 'warm', since: at + 5_000, warmth: 'hot' } as const } };
     const back = withInstanceNews({ ...asked, told }, news, at + 5_000);
-    expect(candidates(back).map(({ id }) => id)).toEqual(['shop/1']);
+    expect(readyToServe(back).map(({ id }) => id)).toEqual(['shop/1']);
     expect(wishesToTell(back)).toEqual([]);
     // The old reports stand until new ones come, and do not make it lost again.
     expect(shadowToLose(back)).toBeUndefined();
@@ -92,7 +93,7 @@ describe('a warm shadow in trouble', () => {
   test('word from before the loss does not bring it back', () => {
     const state = lost();
     const late = { ...instanceOf(state, 'shop/1'), state: { kind: 'warm', since: start, warmth: 'hot' } as const };
-    expect(candidates(withInstanceNews(state, { instance: late }, at + 1))).toEqual([]);
+    expect(readyToServe(withInstanceNews(state, { instance: late }, at + 1))).toEqual([]);
   });
 
   test('is given up after a minute: it is deleted, and another is made', () => {

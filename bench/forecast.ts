@@ -3,7 +3,7 @@ import type { DemandSeries } from '../src/domain/demand.ts';
 import { modelNamed } from '../src/planning/forecast/models.ts';
 import { summed } from '../src/planning/backtest/series.ts';
 import { fitLibrary } from '../src/providers/forecasting/library-models.ts';
-import type { LibraryModel } from '../src/providers/forecasting/library-models.ts';
+import type { LibraryModelName } from '../src/planning/forecast/models.ts';
 import { askPython, installedPythonModels } from './trials/python.ts';
 import type { PythonModel } from './trials/python.ts';
 
@@ -69,7 +69,7 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
 
   const libraries: Record<string, number> = {};
   const fortnight = { ...history, qps: history.qps.slice(-14 * perDay) };
-  for (const name of ['mstl', 'mstl-week', 'arima', 'prophet'] satisfies LibraryModel[]) {
+  for (const name of ['mstl', 'mstl-week', 'arima', 'prophet'] satisfies LibraryModelName[]) {
     const seen = name === 'mstl-week' ? history : fortnight;
     await fitLibrary(name, seen, 72);
     started = cpuMs();

@@ -10,10 +10,9 @@ import { relativeScores, scoresOn, tryModel } from '../../src/planning/backtest/
 import type { Fit, RollingQuestion, Trial } from '../../src/planning/backtest/rolling.ts';
 import { parseSeries, rollingOrigins, summed } from '../../src/planning/backtest/series.ts';
 import type { ForecastModel } from '../../src/planning/forecast/model.ts';
-import { libraryModelNames, modelNamed } from '../../src/planning/forecast/models.ts';
+import { isLibraryModel, modelNamed } from '../../src/planning/forecast/models.ts';
 import { ownModel } from '../../src/planning/forecast/own/own.ts';
 import { fitLibrary } from '../../src/providers/forecasting/library-models.ts';
-import type { LibraryModel } from '../../src/providers/forecasting/library-models.ts';
 import { askPython, isPythonModel, pythonScript } from './python.ts';
 import type { PythonModel } from './python.ts';
 
@@ -73,16 +72,12 @@ function sourcesOf({ kind, model }: Job): string[] {
     'src/planning/forecast/seasonal-naive.ts',
   ];
   if (isPythonModel(model)) return common;
-  if (isLibrary(model)) {
+  if (isLibraryModel(model)) {
     const library = ['arima', 'augurs', 'library-models'].map((name) => `src/providers/forecasting/${name}.ts`);
     return [...common, ...library, 'src/planning/forecast/path.ts'];
   }
   if (kind === 'plan') return [...common, ...folder('src/planning/forecast/'), ...folder('src/planning/backtest/')];
   return model.startsWith('umbra') || model === 'auto' ? [...common, ...folder('src/planning/forecast/')] : common;
-}
-
-function isLibrary(model: string): model is LibraryModel {
-  return libraryModelNames.some((name) => name === model);
 }
 
 /** Names a result by everything it follows from. */
@@ -104,7 +99,7 @@ export function cpuMs(): number {
 function fitWith(model: ForecastModel, horizonSteps: number): Fit {
   return async (name, history, previous) => {
     const started = cpuMs();
-    const fitted = isLibrary(name)
+    const fitted = isLibraryModel(name)
       ? await fitLibrary(name, history, horizonSteps).catch((error: unknown) => ({
           kind: 'unfit' as const,
           why: String(error),

@@ -19,7 +19,7 @@ import { parseSeries, rollingOrigins, scoredHorizons, summed } from '../planning
 import type { ReadSeries } from '../planning/backtest/series.ts';
 import { stepsPerDay } from '../planning/forecast/history.ts';
 import type { ModelState } from '../planning/forecast/model.ts';
-import { allModels, libraryModelNames, modelNamed } from '../planning/forecast/models.ts';
+import { fitsIn, modelNamed, modelNames, refitSteps, windowSteps } from '../planning/forecast/models.ts';
 import type { ModelOptions } from '../planning/forecast/models.ts';
 import { calibrationFrom, measureCalibration } from '../planning/risk/calibration.ts';
 import type { CalibrationReport } from '../planning/risk/calibration.ts';
@@ -62,14 +62,7 @@ export function backtestCommand(surroundings: BacktestSurroundings = {}): Comman
     .option('--vm <id>', 'a hosted VM of the running instance')
     .option('--step <width>', 'sum the series to this step: 5m or 1h', duration)
     .option('--horizon <time>', 'how far to forecast (6h; 24h for hourly steps)', duration)
-    .option(
-      '--models <names>',
-      `comma separated: auto, ${allModels()
-        .map(({ name }) => name)
-        .slice(1)
-        .join(', ')}`,
-      'auto',
-    )
+    .option('--models <names>', `comma separated: auto, ${modelNames.slice(1).join(', ')}`, 'auto')
     .option('--origins <count>', 'forecast from this many moments instead of the usual ones', count)
     .option('--origins-file <file>', 'forecast from these: 0-based index of the first unknown value, one a line')
     .option('--json', 'print JSON')
@@ -272,24 +265,13 @@ export function contenderOf(name: string, stepMs: number, options: ModelOptions)
   } catch (error) {
     throw new Ending(exitCodes.usage, error instanceof Error ? error.message : String(error), { cause: error });
   }
-  const perDay = stepsPerDay(stepMs);
-  const window = (stepMs >= hourMs ? 42 : 14) * perDay;
-  if (name === 'auto' || name === 'umbra')
-    return { model, refitSteps: perDay, windowSteps: (stepMs >= hourMs ? 110 : 50) * perDay };
-  if (name === 'seasonal-naive-week') return { model, refitSteps: 0, windowSteps: Math.max(window, 21 * perDay) };
-  const isLibrary = libraryModelNames.some((library) => library === name);
-  return {
-    model,
-    refitSteps: 0,
-    windowSteps: isLibrary && name === 'mstl-week' ? Math.max(window, 21 * perDay) : window,
-  };
+  return { model, refitSteps: refitSteps(name, stepMs), windowSteps: windowSteps(name, stepMs) };
 }
 
 /** Fits in a thread, so that Ctrl-C is heard. */
 export function fitBy(forecaster: Forecaster, horizonSteps: number, signal?: AbortSignal): Fit {
   return async (model, history, previous) => {
-    const trivial = model.startsWith('seasonal-naive') || model === 'naive';
-    if (trivial) return inPlace()(model, history, previous);
+    if (fitsIn(model) === 'place') return inPlace()(model, history, previous);
     try {
       const outcome = await forecaster.fit({ model, history, previous, horizonSteps }, signal);
       if (outcome.kind === 'unfit') return { fitted: outcome, cpuMs: outcome.cpuMs };

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { quantileLevels } from '../../planning/forecast/model.ts';
+import { quantileLevels } from '../../domain/quantile.ts';
 import type { Paths } from './augurs.ts';
 
 type ArimaModel = {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { AutoETS, initSync as initEts } from '@bsull/augurs/ets';
 import { MSTL, initSync as initMstl } from '@bsull/augurs/mstl';
 import { Prophet, initSync as initProphet } from '@bsull/augurs/prophet';
-import { quantileLevels } from '../../planning/forecast/model.ts';
+import { quantileLevels } from '../../domain/quantile.ts';
 
 /** Paths in the order of `quantileLevels`. */
 export type Paths = number[][];

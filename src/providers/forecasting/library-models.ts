@@ -1,19 +1,16 @@
 import type { DemandSeries } from '../../domain/demand.ts';
-import { hourMs } from '../../domain/time.ts';
 import { endOf, knownSteps, newest, stepsPerDay } from '../../planning/forecast/history.ts';
 import type { ModelState, Unfit } from '../../planning/forecast/model.ts';
+import { windowSteps } from '../../planning/forecast/models.ts';
+import type { LibraryModelName } from '../../planning/forecast/models.ts';
 import { fillGaps } from '../../planning/forecast/own/window.ts';
 import { pathState } from '../../planning/forecast/path.ts';
 import { arimaPaths } from './arima.ts';
 import { etsPaths, mstlPaths, prophetPaths } from './augurs.ts';
 import type { Paths } from './augurs.ts';
 
-/** Models that live in libraries: they answer with paths, which `pathModel` reads. */
-export const libraryModels = ['ets', 'mstl', 'mstl-week', 'prophet', 'arima'] as const;
-export type LibraryModel = (typeof libraryModels)[number];
-
 /** Least days of history of each, and why. */
-const leastDays: Readonly<Record<LibraryModel, { days: number; why: string }>> = {
+const leastDays: Readonly<Record<LibraryModelName, { days: number; why: string }>> = {
   ets: { days: 2 / 24, why: 'two hours of level and trend' },
   mstl: { days: 3, why: 'three turns of the daily season' },
   'mstl-week': { days: 21, why: 'three turns of the weekly season' },
@@ -21,17 +18,12 @@ const leastDays: Readonly<Record<LibraryModel, { days: number; why: string }>> =
   arima: { days: 2 / 24, why: 'two hours; its daily harmonics need two days' },
 };
 
-/** History given to a library: 14 days below hourly, 42 hourly, as in the published comparison. */
-function usefulSteps(stepMs: number): number {
-  return (stepMs >= hourMs ? 42 : 14) * stepsPerDay(stepMs);
-}
-
 /** A library's quantile beyond this many times the largest demand of its window is its own instability, not foresight. */
 const mostTimesLargest = 3;
 
 /** Fits one library model and keeps the paths of its forecast. Runs for up to seconds: only ever in a thread. */
 export async function fitLibrary(
-  model: LibraryModel,
+  model: LibraryModelName,
   history: DemandSeries,
   horizonSteps: number,
 ): Promise<ModelState | Unfit> {
@@ -42,8 +34,7 @@ export async function fitLibrary(
   if (known < days * perDay) {
     return { kind: 'unfit', why: `${model} needs ${why}; ${(known / perDay).toFixed(2)} days are known` };
   }
-  const week = 3 * 7 * perDay;
-  const used = newest(history, model === 'mstl-week' ? Math.max(usefulSteps(stepMs), week) : usefulSteps(stepMs));
+  const used = newest(history, windowSteps(model, stepMs));
   const values = Float64Array.from(used.qps, (value) => (Number.isFinite(value) ? Math.max(0, value) : NaN));
   fillGaps(values, perDay);
   // Libraries stumble over numbers far from one; the median brings 10^12 and 10^-6 to the same size.
@@ -68,7 +59,7 @@ export async function fitLibrary(
 }
 
 async function pathsBy(
-  model: LibraryModel,
+  model: LibraryModelName,
   values: readonly number[],
   { start, stepMs }: DemandSeries,
   horizonSteps: number,

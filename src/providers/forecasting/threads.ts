@@ -1,7 +1,7 @@
 import { Piscina } from 'piscina';
 import { ProviderError } from '../../ports/errors.ts';
 import type { FitJob, FitOutcome, Forecaster, Prediction, Predictor } from '../../ports/forecaster.ts';
-import { allModels } from '../../planning/forecast/models.ts';
+import { modelNames } from '../../planning/forecast/models.ts';
 
 export type ThreadOptions = {
   /** Threads at most; one is enough for 10,000 hosted VMs. */
@@ -57,14 +57,13 @@ export function threadPredictor(options: ThreadOptions = {}): Predictor {
 /** A pool of worker threads that fit models, so that no event loop waits for one. Threads start on first use and end when idle. */
 export function threadForecaster(options: ThreadOptions = {}): Forecaster {
   const pool = threadsFor('fit', 30_000, options);
-  const models = allModels().map(({ name }) => name);
   return {
-    models,
+    models: modelNames,
     async fit(job: FitJob, signal?: AbortSignal): Promise<FitOutcome> {
-      if (!models.includes(job.model)) {
+      if (!modelNames.some((name) => name === job.model)) {
         throw new ProviderError({
           ...{ provider: 'forecaster', operation: 'fit', target: job.model, failureClass: 'permanent' },
-          message: `there is no such model; there are ${models.join(', ')}`,
+          message: `there is no such model; there are ${modelNames.join(', ')}`,
         });
       }
       try {

@@ -3,6 +3,7 @@ import { formatDuration } from '../domain/time.ts';
 import { findApi } from './api-client.ts';
 import { sparkline } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import { atLevel } from '../domain/quantile.ts';
 
 type Demand = {
   readonly demand: { readonly start: number; readonly stepMs: number; readonly qps: readonly (number | null)[] };
@@ -60,7 +61,7 @@ function words(terminal: Terminal, id: string, since: string, { demand, forecast
   ];
   if (missing > 0)
     lines.push(`${missing} of ${demand.qps.length} steps of ${formatDuration(demand.stepMs)} are missing`);
-  const p90 = forecast?.values[2];
+  const p90 = forecast === null ? undefined : atLevel(forecast.values, 0.9);
   if (forecast !== null && p90 !== undefined && p90.length > 0) {
     lines.push(`forecast by ${forecast.model}: p90 up to ${figure(Math.max(...p90))} q/s`);
   }

@@ -24,6 +24,7 @@ import type { Parts, TemporalPlace } from './parts.ts';
 import type { Process } from './process.ts';
 import { keepSnapshot } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
+import { hashOf } from '../domain/text-hash.ts';
 
 export type MonitorProcessOptions = {
   readonly temporal: TemporalPlace;
@@ -170,9 +171,7 @@ function sourcesOf({ stores, providers, inventory }: Parts): EvidenceSource[] {
 
 /** Stable over restarts and over changes of other hosted VMs. */
 function shardOf(hostedVmId: string, of: number): number {
-  let hash = 2_166_136_261;
-  for (let i = 0; i < hostedVmId.length; i += 1) hash = Math.imul(hash ^ hostedVmId.charCodeAt(i), 16_777_619) >>> 0;
-  return hash % of;
+  return hashOf(hostedVmId) % of;
 }
 
 function canaryTarget({ host, port }: { host: string; port: number }): ProbeTarget {

@@ -1,3 +1,4 @@
+import { storageClassRules } from '../domain/storage-class.ts';
 import type { ShapeName } from './shapes.ts';
 
 /** One hosted VM of the demonstration: what the inventory says of it and how demand on it behaves. */
@@ -95,7 +96,7 @@ export function demoInventory(places: DemoPlaces, fleet: readonly DemoVm[] = dem
       `    primary: { vmid: ${each.vmid}, address: ${each.address} }`,
       `    capacity: ${each.capacityQps}`,
       `    storageClass: ${each.storageClass}`,
-      ...(each.storageClass === 'pinned' ? [] : [`    policy: { minShadows: ${each.minShadows} }`]),
+      ...(!storageClassRules[each.storageClass].hasShadows ? [] : [`    policy: { minShadows: ${each.minShadows} }`]),
     ]),
   ];
   return `${lines.join('\n')}\n`;

@@ -6,6 +6,7 @@ import { givenUpAt } from './hosted-vm/losing.ts';
 import { instanceOf, nameOf, trafficAfter } from './hosted-vm/instances.ts';
 import { nextStep } from './hosted-vm/next-step.ts';
 import { isLost } from './instance.ts';
+import { storageClassRules } from './storage-class.ts';
 import type { EpochMs } from './time.ts';
 import { formatDuration } from './time.ts';
 import type { Explanation } from './view.ts';
@@ -107,7 +108,10 @@ function nextOf(state: HostedVmState): string[] {
 function ifFails(state: HostedVmState): string {
   const trouble = servingTrouble(state);
   const when = trouble === undefined ? `if ${servingWords(state)}` : `now that it is ${trouble.finding}`;
-  if (state.spec.storageClass === 'pinned') return `${when}: ask a human; storage class pinned never moves by itself`;
+  const { storageClass } = state.spec;
+  if (!storageClassRules[storageClass].movesByItself) {
+    return `${when}: ask a human; storage class ${storageClass} never moves by itself`;
+  }
   const motive =
     trouble?.finding === 'overloaded'
       ? ({ kind: 'overloaded' } as const)

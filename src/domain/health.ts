@@ -1,11 +1,10 @@
 import type { InstanceId } from './instance.ts';
 import type { EpochMs } from './time.ts';
+import type { VantageKind } from './vantage.ts';
+import { vantageRules } from './vantage.ts';
 
 /** `unknown` is no data: a third state, never failure. */
 export type HealthFinding = 'healthy' | 'failed' | 'overloaded' | 'unknown';
-
-/** Independent kinds of evidence. */
-export type VantageKind = 'probe' | 'heartbeat' | 'proxmox' | 'dns';
 
 /** A change of one instance's health as one vantage point sees it; also the payload of the `healthChanged` signal. */
 export type HealthReport = {
@@ -48,11 +47,13 @@ export type Verdict = {
  * probes that find it silent are then votes for overload, and it must be helped, not fenced.
  */
 export function verdictOf(reports: readonly HealthReport[], least: number): Verdict {
-  const saysBusy = reports.some(({ kind, to }) => kind === 'heartbeat' && to === 'overloaded');
+  const saysBusy = reports.some(({ kind, to }) => vantageRules[kind].isTheGuest && to === 'overloaded');
   const reporting = reports
-    .filter((report) => report.to !== 'unknown' && !(report.kind !== 'probe' && report.to === 'healthy'))
+    .filter(isVote)
     .map((report) =>
-      saysBusy && report.kind === 'probe' && report.to === 'failed' ? { ...report, to: 'overloaded' as const } : report,
+      saysBusy && vantageRules[report.kind].asksTheService && report.to === 'failed'
+        ? { ...report, to: 'overloaded' as const }
+        : report,
     );
   const verdictFor = (finding: HealthFinding): Verdict => {
     const agreeing = reporting.filter((report) => report.to === finding);
@@ -69,6 +70,19 @@ export function verdictOf(reports: readonly HealthReport[], least: number): Verd
     if (verdict.agree >= least && verdict.agree * 2 > verdict.reporting) return verdict;
   }
   return { finding: 'unknown', agree: 0, reporting: reporting.length, sinceMs: 0, evidence: [] };
+}
+
+function isVote({ kind, to }: HealthReport): boolean {
+  switch (to) {
+    case 'unknown':
+      return false;
+    case 'healthy':
+      return vantageRules[kind].asksTheService;
+    case 'failed':
+      return vantageRules[kind].maySayFailed;
+    case 'overloaded':
+      return true;
+  }
 }
 
 /** How Proxmox's word that a node is off is written into evidence, and read from it: the failure is then the node's. */

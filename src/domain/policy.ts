@@ -1,14 +1,9 @@
 import type { Tier, Warmth } from './instance.ts';
-
-export const storageClasses = ['stateless', 'replicated', 'shared', 'appReplicated', 'pinned'] as const;
-export type StorageClass = (typeof storageClasses)[number];
-/** The classes this version acts on. `apply` refuses the others by name. */
-export const builtStorageClasses: readonly StorageClass[] = ['stateless', 'pinned'];
+import type { Quantile } from './quantile.ts';
+import type { StorageClass } from './storage-class.ts';
 
 /** `observe` records what it would have done, `approve` asks first, `act` acts. */
 export type PolicyMode = 'observe' | 'approve' | 'act';
-
-export type Quantile = 0.1 | 0.5 | 0.9 | 0.95 | 0.99;
 
 export type Policy = {
   readonly mode: PolicyMode;

@@ -1,6 +1,6 @@
 import type { HostedVmState } from './hosted-vm.ts';
 import type { Instance } from './instance.ts';
-import type { StorageClass } from './policy.ts';
+import type { StorageClass } from './storage-class.ts';
 import { riskBand } from './plan.ts';
 import { displayStateOf, healthOf } from './view-of.ts';
 import { primaryOf } from './hosted-vm/instances.ts';

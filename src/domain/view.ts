@@ -3,7 +3,8 @@ import type { Paused, Phase, Proposal } from './hosted-vm.ts';
 import type { Instance, InstanceId } from './instance.ts';
 import { riskBand } from './plan.ts';
 import type { Evaluation } from './plan.ts';
-import type { PolicyMode, StorageClass } from './policy.ts';
+import type { PolicyMode } from './policy.ts';
+import type { StorageClass } from './storage-class.ts';
 import type { EpochMs } from './time.ts';
 
 /** One word per row; each has one colour on the dashboard. */

@@ -1,4 +1,5 @@
 import { dayMs, hourMs, minuteMs } from '../domain/time.ts';
+import { fractionOf } from '../domain/text-hash.ts';
 import type { EpochMs } from '../domain/time.ts';
 
 /** Two fits of one hosted VM are at least this far apart once its history is long. */
@@ -8,18 +9,9 @@ const youngestGapMs = 30 * minuteMs;
 /** From here on another day changes little: the daily turn is enough. */
 const settledAfterMs = 9 * dayMs;
 
-/**
- * A place in the day of its own for each hosted VM, so that a fleet's fits are spread over the day: FNV-1a of the id. Names
- * that differ in their last digit only (vm-1, vm-2) leave its high bits alike, so murmur3's finaliser stirs them.
- */
+/** A place in the day of its own for each hosted VM, so that a fleet's fits are spread over the day. */
 export function turnOfDayMs(hostedVmId: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < hostedVmId.length; index += 1) {
-    hash = Math.imul(hash ^ hostedVmId.charCodeAt(index), 0x01000193) >>> 0;
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return Math.floor((((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32) * dayMs);
+  return Math.floor(fractionOf(hostedVmId) * dayMs);
 }
 
 /**

@@ -1,6 +1,8 @@
 import { dayMs, hourMs, minuteMs, secondMs } from '../domain/time.ts';
 import type { ClusterSpec, Inventory, ZoneSpec } from '../domain/inventory.ts';
-import type { HealthCheck, HostedVmSpec, Policy, StorageClass } from '../domain/policy.ts';
+import type { HealthCheck, HostedVmSpec, Policy } from '../domain/policy.ts';
+import { storageClassRules } from '../domain/storage-class.ts';
+import type { StorageClass } from '../domain/storage-class.ts';
 import { addressNumber } from './addresses.ts';
 import { holidayEvents } from './holidays.ts';
 import { zoneOf } from './names.ts';
@@ -140,8 +142,7 @@ function completePolicy(
   storageClass: StorageClass,
 ): Policy {
   const said = { ...present({ ...shared }), ...present({ ...own }) } as Partial<WrittenPolicy>;
-  // Shadows of a pinned hosted VM could never take over: its disk is the only one.
-  const shadows = storageClass === 'pinned' ? 0 : undefined;
+  const shadows = storageClassRules[storageClass].hasShadows ? undefined : 0;
   const maxShadows = shadows ?? said.maxShadows ?? Math.max(defaultPolicy.maxShadows, said.minShadows ?? 0);
   return {
     mode: said.mode ?? defaultPolicy.mode,

@@ -1,3 +1,4 @@
+import { storageClassRules } from '../domain/storage-class.ts';
 import { addressNumber, isInRange, isOneNetwork } from './addresses.ts';
 import { zoneOf } from './names.ts';
 import type { WrittenCluster, WrittenHostedVm, WrittenInventory } from './schema.ts';
@@ -193,9 +194,9 @@ function checkPolicy(vm: WrittenHostedVm, path: Path, inventory: WrittenInventor
   if (least !== undefined && most !== undefined && least > most) {
     report([...path, 'policy', 'minShadows'], `${least} is more than maxShadows, ${most}`);
   }
-  if (vm.storageClass === 'pinned' && ((own?.minShadows ?? 0) > 0 || (own?.maxShadows ?? 0) > 0)) {
+  if (!storageClassRules[vm.storageClass].hasShadows && ((own?.minShadows ?? 0) > 0 || (own?.maxShadows ?? 0) > 0)) {
     const key = (own?.minShadows ?? 0) > 0 ? 'minShadows' : 'maxShadows';
-    report([...path, 'policy', key], 'a pinned hosted VM has no shadows: its disk is the only one');
+    report([...path, 'policy', key], `a ${vm.storageClass} hosted VM has no shadows: its disk is the only one`);
   }
   (vm.events ?? []).forEach((event, index) => {
     if (event.to <= event.from) report([...path, 'events', index, 'to'], 'the event ends before it begins');

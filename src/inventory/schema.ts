@@ -1,6 +1,7 @@
 import { dayMs, hourMs, minuteMs, secondMs } from '../domain/time.ts';
-import { builtStorageClasses, storageClasses } from '../domain/policy.ts';
-import type { Quantile, StorageClass } from '../domain/policy.ts';
+import type { Quantile } from '../domain/quantile.ts';
+import { builtStorageClasses, storageClasses, storageClassRules } from '../domain/storage-class.ts';
+import type { StorageClass } from '../domain/storage-class.ts';
 import { parseAddressRange } from './addresses.ts';
 import * as read from './scalars.ts';
 import { byDefault, list, mapping, optional, required, scalar, shortOrLong } from './shape.ts';
@@ -137,7 +138,7 @@ const storageClass: Shape<StorageClass> = scalar(
     if (found === undefined || builtStorageClasses.includes(found)) return found;
     return { refused: `is not built yet: this version acts on ${builtStorageClasses.join(' and ')}` };
   },
-  'stateless: any copy may serve, even two at once; pinned: only watched, a human decides',
+  builtStorageClasses.map((name) => `${name}: ${storageClassRules[name].means}`).join('; '),
 );
 
 const tiers: Shape<number[]> = (() => {

@@ -1,4 +1,5 @@
-import type { HealthFinding, HealthReport, VantageKind } from '../domain/health.ts';
+import type { HealthFinding, HealthReport } from '../domain/health.ts';
+import type { VantageKind } from '../domain/vantage.ts';
 import type { InstanceId } from '../domain/instance.ts';
 import type { Clock } from './clock.ts';
 import type { Finding } from './detector.ts';

@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 import { judge, policyOf, unknownSince, worst } from './detector.ts';
 import type { DetectorState, Finding, Sight } from './detector.ts';
 import type { MonitoredInstance } from './monitored.ts';
+import { fractionOf } from '../domain/text-hash.ts';
 
 export type Watch = {
   /** Forgets what was seen; what it was before still decides how fast it recovers. */
@@ -22,9 +23,7 @@ const stalledMs = 300;
 
 /** Spreads the starts over the interval, the same after every restart. */
 function phase(text: string, intervalMs: number): number {
-  let hash = 2_166_136_261;
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 16_777_619) >>> 0;
-  return hash % Math.max(1, Math.floor(intervalMs));
+  return Math.floor(fractionOf(text) * intervalMs);
 }
 
 /** Probes one instance with all its checks until stopped. No probe waits for another. */

@@ -17,6 +17,7 @@ import { peakQuantiles, stepsUntil } from './risk/overload.ts';
 import { assessRisk } from './risk/score.ts';
 import { planStandby } from './standby.ts';
 import type { ShadowView, StandbyLimits } from './standby.ts';
+import { atLevel } from '../domain/quantile.ts';
 
 /** Everything one evaluation of one hosted VM looks at. */
 export type EvaluationInput = {
@@ -81,7 +82,8 @@ export function evaluate(input: EvaluationInput): EvaluationResult {
     at: now,
     demandQps,
     model: forecast?.model ?? 'none',
-    peak: peaks === undefined ? null : { p50: peaks[1]!, p90: peaks[2]!, p99: peaks[4]! },
+    peak:
+      peaks === undefined ? null : { p50: atLevel(peaks, 0.5), p90: atLevel(peaks, 0.9), p99: atLevel(peaks, 0.99) },
     risk,
     plan,
     traffic: plainTuning,
@@ -128,8 +130,7 @@ function nextEvaluation(
   const hot = crowded || score >= spec.policy.riskThreshold / 2;
   const byRisk = hot ? 5 * minuteMs : score >= 0.02 ? 15 * minuteMs : hourMs;
   if (forecast === null) return Math.min(byRisk, 5 * minuteMs);
-  const level = [0.1, 0.5, 0.9, 0.95, 0.99].indexOf(quantile);
-  const step = forecast.values[level]?.findIndex((value) => value >= share * capacityQps) ?? -1;
+  const step = atLevel(forecast.values, quantile).findIndex((value) => value >= share * capacityQps);
   if (step < 0) return byRisk;
   const start = forecast.start + step * forecast.stepMs - leadTimeMs - 5 * minuteMs;
   return Math.max(minuteMs, Math.min(byRisk, Math.max(5 * minuteMs, start - now)));

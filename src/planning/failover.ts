@@ -5,6 +5,7 @@ import { nameOf } from '../domain/hosted-vm/instances.ts';
 import type { Instance, InstanceId } from '../domain/instance.ts';
 import type { Evaluation } from '../domain/plan.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
+import { storageClassRules } from '../domain/storage-class.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { formatDuration, secondMs } from '../domain/time.ts';
 import { capacityOf, planTraffic } from '../domain/traffic.ts';
@@ -66,10 +67,9 @@ function decideFailed(situation: Situation): FailoverDecision {
   const plan = planTraffic({ ...situation, ready: answering(situation) }, { kind: 'failed', lost: dead });
   const to = plan.serving.map(({ id }) => id);
   if (to.length === 0) {
-    const text =
-      spec.storageClass === 'pinned'
-        ? `${what}; it is pinned: no shadow is kept, and only a human decides`
-        : `${what}, and no shadow is ready`;
+    const text = !storageClassRules[spec.storageClass].hasShadows
+      ? `${what}; it is ${spec.storageClass}: no shadow is kept, and only a human decides`
+      : `${what}, and no shadow is ready`;
     return { kind: 'ask', to: [], lookAgainInMs: nothingReadyMs, reason: { code: 'no-shadow', text } };
   }
   const reason = {
@@ -89,7 +89,7 @@ function decideFailed(situation: Situation): FailoverDecision {
     counts ? situation : { ...situation, failoversAt: [], blockedUntil: 0, failoverTokens: 1, breaker: null },
   );
   if (refused !== undefined) return { ...refused, to };
-  const fenceOrder = spec.storageClass === 'stateless' ? 'beside' : 'first';
+  const { fenceOrder } = storageClassRules[spec.storageClass];
   return { kind: 'move', to, fence: dead, fenceOrder, reason, counts };
 }
 

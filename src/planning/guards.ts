@@ -2,6 +2,7 @@ import type { BreakerNews } from '../domain/cluster-messages.ts';
 import type { Verdict } from '../domain/health.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Reason } from '../domain/reason.ts';
+import { storageClassRules } from '../domain/storage-class.ts';
 import type { EpochMs } from '../domain/time.ts';
 import { dayMs, formatDuration, minuteMs, secondMs } from '../domain/time.ts';
 
@@ -43,7 +44,7 @@ export function guardAutomaticMove(input: GuardInput): GuardRefusal | undefined 
 }
 
 function guardStorageClass({ spec }: GuardInput): GuardRefusal | undefined {
-  if (spec.storageClass === 'stateless') return undefined;
+  if (storageClassRules[spec.storageClass].movesByItself) return undefined;
   return ask('storage-class', `storage class ${spec.storageClass} never fails over by itself; a human decides`, {
     storageClass: spec.storageClass,
   });

@@ -2,7 +2,7 @@ import type { LeaseRequest } from '../domain/cluster-messages.ts';
 import type { LossReport, NodeRoom } from '../domain/cluster/headroom.ts';
 import { lossReports, rooms } from '../domain/cluster/headroom.ts';
 import type { Lease } from '../domain/cluster/lease.ts';
-import { claimFor } from '../domain/cluster/lease.ts';
+import { claimFor, provisionalLease } from '../domain/cluster/lease.ts';
 import type { ClusterSnapshot } from '../domain/cluster/snapshot.ts';
 import type { Placement } from '../domain/cluster/state.ts';
 import type { Reason } from '../domain/reason.ts';
@@ -230,28 +230,5 @@ function oneNode(node: string): Reason {
     code: 'one-node',
     text: `${node} is the only node: the shadow protects against a failing guest, not against a failing node.`,
     facts: { node },
-  };
-}
-
-/** The request as a lease on a node, for the room it would take. */
-function provisionalLease(request: LeaseRequest, node: string): Lease {
-  const primaryVmid = request.awayFrom.find((one) => one.strict)?.vmid;
-  return {
-    requestId: request.requestId,
-    replyTo: request.replyTo,
-    instance: request.instance,
-    hostedVmId: request.hostedVmId,
-    role: 'shadow',
-    tier: request.tier,
-    warmth: request.warmth,
-    cores: request.cores,
-    memoryMiB: request.memoryMiB,
-    vmid: 0,
-    address: '',
-    node,
-    full: false,
-    ...(primaryVmid === undefined ? {} : { primaryVmid }),
-    grantedAt: 0,
-    expiresAt: null,
   };
 }

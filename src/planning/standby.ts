@@ -4,7 +4,8 @@ import type { Policy } from '../domain/policy.ts';
 import type { Reason } from '../domain/reason.ts';
 import { formatDuration, hourMs, minuteMs } from '../domain/time.ts';
 import type { EpochMs } from '../domain/time.ts';
-import { quantileLevels } from './forecast/model.ts';
+import { atLevel } from '../domain/quantile.ts';
+import type { Quantile } from '../domain/quantile.ts';
 import type { QuantileForecast } from './forecast/model.ts';
 import { peakQuantiles, stepsUntil } from './risk/overload.ts';
 import { clockTime } from './risk/score.ts';
@@ -163,7 +164,7 @@ function keepNeed(
   }
   if (forecast !== null) {
     const window = stepsUntil(forecast, now + leadTimeMs + policy.minDwellMs);
-    const [, p50 = 0] = peakQuantiles(forecast, window);
+    const p50 = atLevel(peakQuantiles(forecast, window), 0.5);
     if (p50 >= releaseQps)
       return need('keep', now, 'forecast-near', `demand p50 still reaches ${rate(p50)}`, { p50, releaseQps });
     // Cooling and starting again within one dwell time would cost more than keeping it.
@@ -181,7 +182,7 @@ function sizeToCarry(
   now: EpochMs,
 ): number {
   const until = Math.max(now, found?.at ?? now) + leadTimeMs + carryMs;
-  const p90 = forecast === null ? 0 : peakQuantiles(forecast, stepsUntil(forecast, until))[2]!;
+  const p90 = forecast === null ? 0 : atLevel(peakQuantiles(forecast, stepsUntil(forecast, until)), 0.9);
   return Math.max(p90, demandQps ?? 0);
 }
 
@@ -215,9 +216,8 @@ function calmReason({ demandQps, capacityQps, forecast, risk }: StandbyObservati
   return { code: 'within-capacity', text: 'demand and risk stay below their thresholds', facts };
 }
 
-function earliest(forecast: QuantileForecast, quantile: number, limitQps: number): EpochMs | undefined {
-  const path = forecast.values[quantileLevels.findIndex((level) => level === quantile)];
-  const step = path?.findIndex((value) => value >= limitQps) ?? -1;
+function earliest(forecast: QuantileForecast, quantile: Quantile, limitQps: number): EpochMs | undefined {
+  const step = atLevel(forecast.values, quantile).findIndex((value) => value >= limitQps);
   return step < 0 ? undefined : forecast.start + step * forecast.stepMs;
 }
 

@@ -2,6 +2,7 @@ import { ApplicationFailure, condition, continueAsNew, workflowInfo } from '@tem
 import { patienceMs } from '../domain/hosted-vm/losing.ts';
 import type { InstanceGoal, ShadowVmInput } from '../domain/instance-messages.ts';
 import { assertNever } from '../domain/reason.ts';
+import { storageClassRules } from '../domain/storage-class.ts';
 import { minuteMs } from '../domain/time.ts';
 import { patiently } from './proxies.ts';
 import type { Life } from './shadow-vm/life.ts';
@@ -60,7 +61,7 @@ async function makeItSo(life: Life, goal: InstanceGoal): Promise<void> {
       return keepWarm(life, goal);
     case 'serving':
       // It may have been on its way to a pause when traffic came; the fence of another class is not undone here.
-      if (instance.n > 0 && life.input.spec.storageClass === 'stateless') {
+      if (instance.n > 0 && storageClassRules[life.input.spec.storageClass].severalMayRun) {
         const name = `VM ${instance.vmid ?? '-'}`;
         await asWished(life, () => patiently(`${name} serves: it runs`).ensureRunning(instance));
       }

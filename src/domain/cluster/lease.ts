@@ -1,3 +1,4 @@
+import type { LeaseRequest } from '../cluster-messages.ts';
 import type { InstanceId, InstanceRole, Tier, Warmth } from '../instance.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
@@ -58,4 +59,30 @@ export function claimFor(warmth: Warmth, size: Claim): Claim {
     case 'stopped':
       return { memoryMiB: 0, cores: 0 };
   }
+}
+
+/**
+ * A request as the lease it would become: the budget asks about sets of leases, the headroom about sets on nodes.
+ * @param node where it would lie; empty while no place has been chosen
+ */
+export function provisionalLease(request: LeaseRequest, node = ''): Lease {
+  const primaryVmid = request.awayFrom.find((one) => one.strict)?.vmid;
+  return {
+    requestId: request.requestId,
+    replyTo: request.replyTo,
+    instance: request.instance,
+    hostedVmId: request.hostedVmId,
+    role: 'shadow',
+    tier: request.tier,
+    warmth: request.warmth,
+    cores: request.cores,
+    memoryMiB: request.memoryMiB,
+    vmid: 0,
+    address: '',
+    node,
+    full: false,
+    ...(primaryVmid === undefined ? {} : { primaryVmid }),
+    grantedAt: 0,
+    expiresAt: null,
+  };
 }

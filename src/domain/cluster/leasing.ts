@@ -6,7 +6,7 @@ import { ipv4Number, ipv4Text, nextFree, rangeSize } from './address-range.ts';
 import { overBudget } from './budget.ts';
 import { rooms } from './headroom.ts';
 import type { Lease, Quarantined } from './lease.ts';
-import { claimOf } from './lease.ts';
+import { claimOf, provisionalLease } from './lease.ts';
 import type { ClusterState, ClusterStep, Outgoing, Placement } from './state.ts';
 
 /** From the grant to the news that the guest exists; a clone that waits its turn keeps its lease. */
@@ -23,7 +23,7 @@ export function leaseRequested(now: EpochMs, state: ClusterState, request: Lease
   const over = overBudget(
     now,
     state.spec,
-    [...state.leases, ...state.waiting.map(asLease), asLease(request)],
+    [...state.leases, ...state.waiting.map((one) => provisionalLease(one)), provisionalLease(request)],
     state.memoryTime,
   );
   if (over !== undefined) return refuse(state, request, over);
@@ -80,11 +80,11 @@ function granted(
 ): ClusterStep {
   const numbers = freeNumbers(state);
   if (!('vmid' in numbers)) return refuse(state, request, numbers);
-  const over = overBudget(now, state.spec, [...state.leases, asLease(request)], state.memoryTime);
+  const over = overBudget(now, state.spec, [...state.leases, provisionalLease(request)], state.memoryTime);
   if (over !== undefined) return refuse(state, request, over);
   const { vmid, address } = numbers;
   const lease: Lease = {
-    ...asLease(request),
+    ...provisionalLease(request),
     vmid,
     address,
     node: place.node,
@@ -229,29 +229,6 @@ export function leasesAfter(now: EpochMs, state: ClusterState): ClusterState {
 
 function resting(lease: Lease, until: EpochMs): Quarantined {
   return { instance: lease.instance, vmid: lease.vmid, address: lease.address, until };
-}
-
-/** A request as the lease it would become: for the budget, which asks about sets of leases. */
-function asLease(request: LeaseRequest): Lease {
-  const primaryVmid = request.awayFrom.find((one) => one.strict)?.vmid;
-  return {
-    requestId: request.requestId,
-    replyTo: request.replyTo,
-    instance: request.instance,
-    hostedVmId: request.hostedVmId,
-    role: 'shadow',
-    tier: request.tier,
-    warmth: request.warmth,
-    cores: request.cores,
-    memoryMiB: request.memoryMiB,
-    vmid: 0,
-    address: '',
-    node: '',
-    full: false,
-    ...(primaryVmid === undefined ? {} : { primaryVmid }),
-    grantedAt: 0,
-    expiresAt: null,
-  };
 }
 
 export function refuse(state: ClusterState, request: LeaseRequest, reason: Reason): ClusterStep {

@@ -4,6 +4,7 @@ import type { HostedVmState, Phase } from '../hosted-vm.ts';
 import type { InstanceId } from '../instance.ts';
 import type { Reason, Refusal } from '../reason.ts';
 import { refuse } from '../reason.ts';
+import { storageClassRules } from '../storage-class.ts';
 import type { EpochMs } from '../time.ts';
 import { dayMs, formatDuration } from '../time.ts';
 import { readyToServe } from '../traffic.ts';
@@ -127,7 +128,7 @@ function beginAskedFailover(
   const ready = readyToServe(state);
   const named = ready.filter(({ id }) => id === asked.to);
   const to = named.length > 0 ? named : trafficAfter(state, { kind: 'asked' }).serving;
-  const mustFence = state.spec.storageClass !== 'stateless';
+  const mustFence = !storageClassRules[state.spec.storageClass].severalMayRun;
   return beginMove(
     state,
     {
@@ -147,7 +148,7 @@ function beginAskedFailover(
 
 function beginHandBack(state: HostedVmState, actor: string, reason: Reason, now: EpochMs): HostedVmState {
   if (state.phase.kind !== 'probation') return state;
-  const mustFence = state.spec.storageClass !== 'stateless';
+  const mustFence = !storageClassRules[state.spec.storageClass].severalMayRun;
   return beginMove(
     state,
     {
@@ -172,15 +173,15 @@ function approved(state: HostedVmState, actor: string, reason: Reason, now: Epoc
   const released = { ...state, blockedUntil: 0, failoversAt: [], lookAgainAt: 0, trouble: null };
   if (proposal === undefined) return { ...released, phase: backTo ?? { kind: 'guarded', since: now } };
   const leaving = state.serving.filter((id) => !proposal.to.includes(id));
-  const stateless = state.spec.storageClass === 'stateless';
+  const { severalMayRun, fenceOrder } = storageClassRules[state.spec.storageClass];
   const finding = servingTrouble(state)?.finding;
   return beginMove(
     released,
     {
       motive: finding ?? 'asked',
       to: proposal.to,
-      fence: finding === 'failed' || !stateless ? leaving : [],
-      fenceOrder: stateless ? 'beside' : 'first',
+      fence: finding === 'failed' || !severalMayRun ? leaving : [],
+      fenceOrder,
       reason: { code: 'approved', text: `${proposal.reason.text} (approved: ${reason.text})` },
       actor,
       explained: true,

@@ -2,6 +2,7 @@ import type { HealthReport, Verdict } from '../health.ts';
 import { isNewer, verdictOf } from '../health.ts';
 import type { HostedVmState } from '../hosted-vm.ts';
 import type { Instance, InstanceId } from '../instance.ts';
+import { vantageRules } from '../vantage.ts';
 
 /** Takes the waiting reports in: the newest of every vantage point counts, older ones are dropped. */
 export function withReports(state: HostedVmState): HostedVmState {
@@ -29,7 +30,7 @@ export function verdictFor(state: HostedVmState, instance: InstanceId): Verdict 
 /** Proxmox itself says that the node is off or the guest is stopped. */
 export function isExplained(state: HostedVmState, instance: InstanceId): boolean {
   return state.reports.some(
-    (report) => report.instance === instance && report.kind === 'proxmox' && report.to === 'failed',
+    (report) => report.instance === instance && vantageRules[report.kind].explainsFailure && report.to === 'failed',
   );
 }
 
@@ -58,7 +59,7 @@ export function returned(state: HostedVmState): Instance | undefined {
     return state.reports.some(
       (report) =>
         report.instance === instance.id &&
-        report.kind === 'probe' &&
+        vantageRules[report.kind].asksTheService &&
         report.to === 'healthy' &&
         report.observedAtMs > since,
     );

@@ -10,6 +10,7 @@ import { reconcileEveryMs } from './adopting.ts';
 import { withEvent, withoutTrouble } from './chronicle.ts';
 import { nameOf } from './instances.ts';
 import { drainedAfter } from './moving.ts';
+import { storageClassRules } from '../storage-class.ts';
 import { jittered } from './spread.ts';
 
 /** A guest that carries our marker for this hosted VM, or the original that the inventory names. */
@@ -145,7 +146,8 @@ function standingBy(spec: HostedVmSpec, guest: FoundGuest, isPrimary: boolean, n
     const stopped = nodeOnline && power === 'stopped';
     if (stopped) return { kind: 'fenced', since: now, proof: `found stopped on ${node}` };
     // Whether it was left running on purpose nobody knows any more. Where two may not run, it is fenced now.
-    if (nodeOnline && power === 'running' && spec.storageClass === 'stateless') return { kind: 'serving', since: now };
+    if (nodeOnline && power === 'running' && storageClassRules[spec.storageClass].severalMayRun)
+      return { kind: 'serving', since: now };
     return { kind: 'failed', since: now, why: { code: 'failed-serving', text: 'does not serve; being fenced' } };
   }
   if (role !== 'shadow') {

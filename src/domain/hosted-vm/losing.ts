@@ -6,6 +6,7 @@ import { isLost, lostCode } from '../instance.ts';
 import type { Reason } from '../reason.ts';
 import type { EpochMs } from '../time.ts';
 import { formatDuration, minuteMs } from '../time.ts';
+import { vantageRules } from '../vantage.ts';
 import { withEvent } from './chronicle.ts';
 import { nameOf, withInstance, withInstanceState } from './instances.ts';
 
@@ -38,7 +39,7 @@ function votesOn(
   quorum: number,
 ): [reports: readonly HealthReport[], least: number] {
   if (warmth === 'hot') return [reports, quorum];
-  return [reports.filter(({ kind }) => warmth === 'paused' && kind === 'proxmox'), 1];
+  return [reports.filter(({ kind }) => warmth === 'paused' && vantageRules[kind].speaksForPaused), 1];
 }
 
 /** It does not stand ready any more; its workflow is asked to bring it back. */

@@ -3,8 +3,10 @@ import type { Instance, Tier } from '../instance.ts';
 import { instanceId, isLost } from '../instance.ts';
 import type { WantedShadows } from '../plan.ts';
 import type { Reason } from '../reason.ts';
+import { storageClassRules } from '../storage-class.ts';
 import type { EpochMs } from '../time.ts';
 import { hourMs, minuteMs, secondMs } from '../time.ts';
+import { capacityOf } from '../traffic.ts';
 import { withEvent } from './chronicle.ts';
 import { servingTrouble } from './evidence.ts';
 import { givenUpAt, withLostGivenUp } from './losing.ts';
@@ -20,11 +22,11 @@ const longestRetryMs = 30 * minuteMs;
  */
 export function wantedNow(state: HostedVmState): readonly WantedShadows[] {
   const { policy, storageClass } = state.spec;
-  if (policy.mode === 'observe' || storageClass === 'pinned') return [];
+  if (policy.mode === 'observe' || !storageClassRules[storageClass].hasShadows) return [];
   const wanted = state.evaluation?.plan.wanted ?? firstWanted(state);
   const trouble = servingTrouble(state);
   if (trouble?.finding !== 'overloaded') return wanted;
-  const has = state.serving.reduce((sum, id) => sum + instanceOf(state, id).capacityQps, 0);
+  const has = capacityOf(state.serving.map((id) => instanceOf(state, id)));
   const bigger = policy.tiers.find((tier) => tier * state.spec.capacityQps > has) ?? policy.tiers.at(-1) ?? 1;
   if (wanted.some(({ tier, count }) => tier >= bigger && count > 0)) return wanted;
   const reason: Reason = {

@@ -5,6 +5,7 @@ import { peakQuantiles } from '../risk/overload.ts';
 import { exceedance } from '../risk/overload.ts';
 import type { RiskOutcome } from '../risk/calibration.ts';
 import type { Fit } from './rolling.ts';
+import { atLevel } from '../../domain/quantile.ts';
 
 /** Forecast peaks over the lead time at every step, and how the overload scores held. */
 export type Ahead = {
@@ -46,9 +47,9 @@ export async function lookAhead(
     }
     if (state !== undefined) {
       const peaks = peakQuantiles(model.predict(state, before(series, step + 1, 28 * perDay), leadSteps), leadSteps);
-      ahead.p50[step] = peaks[1]!;
-      ahead.p90[step] = peaks[2]!;
-      ahead.p99[step] = peaks[4]!;
+      ahead.p50[step] = atLevel(peaks, 0.5);
+      ahead.p90[step] = atLevel(peaks, 0.9);
+      ahead.p99[step] = atLevel(peaks, 0.99);
       const came = series.qps.slice(step + 1, step + 1 + leadSteps);
       if (came.length === leadSteps) {
         outcomes.push({ score: exceedance(peaks, capacityQps), needed: came.some((value) => value > capacityQps) });

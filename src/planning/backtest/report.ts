@@ -1,11 +1,12 @@
 import type { DemandSeries } from '../../domain/demand.ts';
-import { quantileLevels } from '../forecast/model.ts';
+import { atLevel, quantileLevels } from '../../domain/quantile.ts';
 import type { Scores } from '../forecast/score.ts';
 import type { CalibrationReport } from '../risk/calibration.ts';
 import { hitRate, paretoFront, wantedHits } from './plan-replay.ts';
 import type { FixedPlan, PlanOutcome } from './plan-replay.ts';
 import { bestTrial, relativeScores } from './rolling.ts';
 import type { OriginAnswer, Trial } from './rolling.ts';
+import type { Quantile } from '../../domain/quantile.ts';
 
 /** What the report tells. */
 export type ReportFacts = {
@@ -81,7 +82,7 @@ function bandPlot(facts: ReportFacts, trial: Trial): string {
   const from = Math.max(0, apart.at(-1)!.origin - horizonSteps);
   const to = Math.min(series.qps.length, apart[0]!.origin + horizonSteps);
   const shown = series.qps.slice(from, to);
-  const highs = apart.flatMap(({ forecast }) => forecast.values[4]!);
+  const highs = apart.flatMap(({ forecast }) => atLevel(forecast.values, 0.99));
   const high = Math.max(...shown.filter(Number.isFinite), ...highs, capacity ?? 0) * 1.05 || 1;
   const tick = (step: number): string =>
     new Date(series.start + step * series.stepMs).toISOString().slice(5, 16).replace('T', ' ');
@@ -90,15 +91,15 @@ function bandPlot(facts: ReportFacts, trial: Trial): string {
     { low: 0, high, label: 'demand' },
     (px, py) => {
       const bands = apart.map(({ origin, forecast }) => {
-        const area = (low: number, up: number, kind: string): string => {
-          const upper = forecast.values[up]!.map((v, i) => `${px(origin + i).toFixed(1)},${py(v).toFixed(1)}`);
-          const lower = forecast.values[low]!.map(
-            (v, i) => `${px(origin + i).toFixed(1)},${py(v).toFixed(1)}`,
-          ).reverse();
+        const area = (low: Quantile, up: Quantile, kind: string): string => {
+          const upper = atLevel(forecast.values, up).map((v, i) => `${px(origin + i).toFixed(1)},${py(v).toFixed(1)}`);
+          const lower = atLevel(forecast.values, low)
+            .map((v, i) => `${px(origin + i).toFixed(1)},${py(v).toFixed(1)}`)
+            .reverse();
           return `<polygon class="${kind}" points="${[...upper, ...lower].join(' ')}"/>`;
         };
-        const middle = forecast.values[1]!.map((v, i) => [px(origin + i), py(v)] as const);
-        return area(0, 4, 'tail') + area(0, 2, 'band') + line(middle, 'middle');
+        const middle = atLevel(forecast.values, 0.5).map((v, i) => [px(origin + i), py(v)] as const);
+        return area(0.1, 0.99, 'tail') + area(0.1, 0.9, 'band') + line(middle, 'middle');
       });
       const runs: (readonly [number, number])[][] = [[]];
       shown.forEach((value, index) => {

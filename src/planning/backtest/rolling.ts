@@ -1,6 +1,6 @@
 import type { DemandSeries } from '../../domain/demand.ts';
 import { before } from '../forecast/history.ts';
-import { quantileLevels } from '../forecast/model.ts';
+import { atLevel, quantileLevels } from '../../domain/quantile.ts';
 import type { ForecastModel, ModelState, QuantileForecast, Unfit } from '../forecast/model.ts';
 import { addStep, emptySums, scoresOf } from '../forecast/score.ts';
 import type { Scores, ScoreSums } from '../forecast/score.ts';
@@ -98,7 +98,7 @@ function scoreOne(
   origin: number,
   forecast: QuantileForecast,
 ): void {
-  const [, p50, p90, , p99] = forecast.values;
+  const [p50, p90, p99] = ([0.5, 0.9, 0.99] as const).map((level) => atLevel(forecast.values, level));
   const known = Math.min(p50!.length, series.qps.length - origin);
   for (const [steps, sum] of sums) {
     for (let step = 0; step < Math.min(steps, known); step += 1) {

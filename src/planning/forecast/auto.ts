@@ -1,7 +1,7 @@
 import type { DemandSeries } from '../../domain/demand.ts';
 import type { Reason } from '../../domain/reason.ts';
 import { before, endOf, knownSteps, stepsPerDay } from './history.ts';
-import { quantileLevels } from './model.ts';
+import { atLevel, quantileLevels } from '../../domain/quantile.ts';
 import type { ForecastModel, ModelState, QuantileForecast, Unfit } from './model.ts';
 import { pinball } from './score.ts';
 import { tidyQuantiles } from './quantiles.ts';
@@ -159,13 +159,12 @@ export function autoModel(candidates: readonly ForecastModel[]): ForecastModel {
 /** Sum of the pinball losses at p50, p90 and p99 of `forecast` against what came. */
 function lossOf({ values }: QuantileForecast, actual: readonly number[]): number {
   let sum = 0;
-  actual.forEach((value, step) => {
-    if (!Number.isFinite(value)) return;
-    sum +=
-      pinball(value, values[1]![step]!, 0.5) +
-      pinball(value, values[2]![step]!, 0.9) +
-      pinball(value, values[4]![step]!, 0.99);
-  });
+  for (const level of [0.5, 0.9, 0.99] as const) {
+    const path = atLevel(values, level);
+    actual.forEach((value, step) => {
+      if (Number.isFinite(value)) sum += pinball(value, path[step]!, level);
+    });
+  }
   return sum;
 }
 
@@ -264,7 +263,7 @@ function average(members: readonly { weight: number; forecast: QuantileForecast 
     const here = quantileLevels.map((_, level) =>
       members.reduce((sum, { weight, forecast }) => sum + (weight / total) * forecast.values[level]![step]!, 0),
     );
-    tidyQuantiles(here, here[1]!).forEach((value, level) => (values[level]![step] = value));
+    tidyQuantiles(here, atLevel(here, 0.5)).forEach((value, level) => (values[level]![step] = value));
   }
   return { ...first!.forecast, model: 'ensemble', values };
 }

@@ -1,9 +1,6 @@
 import type { DemandSeries } from '../../domain/demand.ts';
 import type { EpochMs } from '../../domain/time.ts';
 
-/** The quantiles every model answers, in this order. */
-export const quantileLevels = [0.1, 0.5, 0.9, 0.95, 0.99] as const;
-
 /** Predicted demand: `values[q][h]` is quantile `quantileLevels[q]` of step h+1 after the origin. All finite, >= 0, not crossing. */
 export type QuantileForecast = {
   readonly model: string;

@@ -1,7 +1,7 @@
 import type { DemandSeries } from '../../domain/demand.ts';
 import type { EpochMs } from '../../domain/time.ts';
 import { endOf, stepsPerDay } from './history.ts';
-import { quantileLevels } from './model.ts';
+import { atLevel, quantileLevels } from '../../domain/quantile.ts';
 import type { ForecastModel, ModelState, QuantileForecast, Unfit } from './model.ts';
 import { tidyQuantiles } from './quantiles.ts';
 
@@ -37,7 +37,7 @@ export function pathModel(name: string): ForecastModel {
         while (at >= length && at - perDay >= 0) at -= perDay;
         at = Math.min(at, length - 1);
         const here = quantileLevels.map((_, level) => values[level]?.[at] ?? 0);
-        tidyQuantiles(here, here[1]!).forEach((value, level) => (out[level]![step] = value));
+        tidyQuantiles(here, atLevel(here, 0.5)).forEach((value, level) => (out[level]![step] = value));
       }
       return { model: name, start: endOf(recent), stepMs, values: out };
     },

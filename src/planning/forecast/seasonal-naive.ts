@@ -1,7 +1,7 @@
 import type { DemandSeries } from '../../domain/demand.ts';
 import { hourMs } from '../../domain/time.ts';
 import { endOf, knownSteps, lastKnown, stepsPerDay } from './history.ts';
-import { quantileLevels } from './model.ts';
+import { quantileLevels } from '../../domain/quantile.ts';
 import type { ForecastModel, ModelState, QuantileForecast, Unfit } from './model.ts';
 import { quantileOfSorted, sortedFinite, tidyQuantiles } from './quantiles.ts';
 

@@ -1,5 +1,6 @@
 import type { EpochMs } from '../../domain/time.ts';
-import { quantileLevels } from '../forecast/model.ts';
+import { atLevel, quantileLevels } from '../../domain/quantile.ts';
+import type { Quantile } from '../../domain/quantile.ts';
 import type { QuantileForecast } from '../forecast/model.ts';
 
 /** Steps that begin before `until`; one at least. */
@@ -26,7 +27,7 @@ export function exceedance(quantiles: readonly number[], limit: number, tailScal
   const last = quantileLevels.length - 1;
   const top = quantiles[last]!;
   if (limit >= top) {
-    const spread = (top - quantiles[2]!) / Math.log(0.1 / 0.01);
+    const spread = (top - atLevel(quantiles, 0.9)) / Math.log(0.1 / 0.01);
     const scale = Math.max(tailScale ?? 0, spread);
     if (scale <= 0) return limit > top ? 0 : 0.01;
     return 0.01 * Math.exp(-(limit - top) / scale);
@@ -43,8 +44,7 @@ export function exceedance(quantiles: readonly number[], limit: number, tailScal
 }
 
 /** Start of the first step in which the path of one quantile passes `limit`; undefined when it does not. */
-export function firstPassing(forecast: QuantileForecast, level: number, limit: number): EpochMs | undefined {
-  const path = forecast.values[quantileLevels.findIndex((known) => known === level)];
-  const step = path?.findIndex((value) => value > limit) ?? -1;
+export function firstPassing(forecast: QuantileForecast, level: Quantile, limit: number): EpochMs | undefined {
+  const step = atLevel(forecast.values, level).findIndex((value) => value > limit);
   return step < 0 ? undefined : forecast.start + step * forecast.stepMs;
 }

@@ -11,6 +11,7 @@ import { leastFailures } from './health-weights.ts';
 import type { LearnedWeights } from './health-weights.ts';
 import type { HealthFactors } from './health-factors.ts';
 import { exceedance, firstPassing, peakQuantiles, stepsUntil } from './overload.ts';
+import { atLevel } from '../../domain/quantile.ts';
 
 export type RiskQuestion = {
   /** Null: no forecast; overload is then judged on demand now. */
@@ -125,7 +126,7 @@ function overloadPart(question: RiskQuestion): { probability: number; code: stri
   return {
     probability,
     code: 'overload',
-    text: `demand p99 stays at ${Math.round((100 * peaks.at(-1)!) / capacityQps)} % of capacity`,
+    text: `demand p99 stays at ${Math.round((100 * atLevel(peaks, 0.99)) / capacityQps)} % of capacity`,
   };
 }
 

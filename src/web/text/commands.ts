@@ -1,5 +1,6 @@
 import type { Command } from '../../domain/commands.ts';
 import type { Instance, InstanceId } from '../../domain/instance.ts';
+import { storageClassRules } from '../../domain/storage-class.ts';
 import { capacityOf, neededQps, planTraffic, readyToServe } from '../../domain/traffic.ts';
 import type { HostedVmView } from '../../domain/view.ts';
 import { formatTier, servingOf, shadowsOf } from './instances.ts';
@@ -117,10 +118,9 @@ function carries(view: HostedVmView, instances: readonly Instance[]): { ok: bool
   };
 }
 
-function dataAge(view: HostedVmView): { ok: boolean; text: string } {
-  return view.storageClass === 'stateless'
-    ? { ok: true, text: 'Stateless: a shadow is a clone, there is no data to lose.' }
-    : { ok: false, text: `${view.storageClass}: what the shadow holds may be older than what the primary held.` };
+function dataAge({ storageClass }: HostedVmView): { ok: boolean; text: string } {
+  const { dataWords, severalMayRun } = storageClassRules[storageClass];
+  return { ok: severalMayRun, text: dataWords };
 }
 
 function placesOf(instances: readonly Instance[]): string {

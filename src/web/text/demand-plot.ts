@@ -1,16 +1,12 @@
 import type { UmbraEvent } from '../../domain/event.ts';
+import { atLevel } from '../../domain/quantile.ts';
+import type { Quantile } from '../../domain/quantile.ts';
 import { minuteMs } from '../../domain/time.ts';
 import type { EpochMs } from '../../domain/time.ts';
 import type { DemandAnswer, Forecast } from '../api/wire.ts';
 import { missingSpans, onOneTimeLine } from '../plot/model.ts';
 import type { PlotModel } from '../plot/model.ts';
 import { formatCount, formatQps } from './numbers.ts';
-
-/** Places of the quantiles in a forecast's `values`. */
-const p10 = 0;
-const p50 = 1;
-const p90 = 2;
-const p99 = 4;
 
 /** Kinds of events worth a mark among thousands of buckets; the timeline has them all. */
 const warnings = ['fail', 'danger', 'silent', 'overload', 'fenced', 'refused', 'needs-human'];
@@ -20,7 +16,7 @@ const leastAheadMs = 30 * minuteMs;
 
 function stepsAhead(forecast: Forecast, until: EpochMs): number {
   const wanted = Math.ceil((until - forecast.start) / forecast.stepMs);
-  return Math.max(0, Math.min(wanted, forecast.values[p50]?.length ?? 0));
+  return Math.max(0, Math.min(wanted, atLevel(forecast.values, 0.5).length));
 }
 
 /** Demand, the forecast's band, capacity and what happened meanwhile. */
@@ -28,12 +24,12 @@ export function demandPlot(answer: DemandAnswer, events: readonly UmbraEvent[], 
   const { demand, imputed, forecast, capacityQps } = answer;
   const past = { times: demand.qps.map((_, index) => demand.start + index * demand.stepMs), values: demand.qps };
   const ahead = forecast === null ? 0 : stepsAhead(forecast, now + Math.max(leastAheadMs, (now - demand.start) / 2));
-  const quantile = (level: number) => ({
+  const quantile = (level: Quantile) => ({
     times: Array.from({ length: ahead }, (_, index) => forecast!.start + index * forecast!.stepMs),
-    values: forecast?.values[level]?.slice(0, ahead) ?? [],
+    values: forecast === null ? [] : atLevel(forecast.values, level).slice(0, ahead),
   });
   const guessed = { times: past.times, values: imputed?.qps ?? past.times.map(() => null) };
-  const { times, values } = onOneTimeLine([past, quantile(p10), quantile(p50), quantile(p90), quantile(p99), guessed]);
+  const { times, values } = onOneTimeLine([past, quantile(0.1), quantile(0.5), quantile(0.9), quantile(0.99), guessed]);
   const start = times[0] ?? now;
   const end = times.at(-1) ?? now;
   return {

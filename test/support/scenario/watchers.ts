@@ -1,4 +1,5 @@
-import type { HealthFinding, HealthReport, VantageKind } from '../../../src/domain/health.ts';
+import type { HealthFinding, HealthReport } from '../../../src/domain/health.ts';
+import type { VantageKind } from '../../../src/domain/vantage.ts';
 import type { InstanceId } from '../../../src/domain/instance.ts';
 import type { HealthCheck } from '../../../src/domain/policy.ts';
 import { secondMs } from '../../../src/domain/time.ts';

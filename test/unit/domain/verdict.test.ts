@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { withDetection } from '../../../src/domain/hosted-vm/deciding.ts';
-import type { HealthFinding, HealthReport, VantageKind } from '../../../src/domain/health.ts';
+import type { HealthFinding, HealthReport } from '../../../src/domain/health.ts';
+import type { VantageKind } from '../../../src/domain/vantage.ts';
 import { nodeOfflineEvidence, offlineNodeIn, verdictOf } from '../../../src/domain/health.ts';
 import { Run } from './imagined-life.ts';
 

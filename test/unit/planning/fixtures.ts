@@ -1,7 +1,7 @@
 import type { DemandSeries } from '../../../src/domain/demand.ts';
 import type { HostedVmSpec, Policy } from '../../../src/domain/policy.ts';
 import { dayMs, hourMs, minuteMs } from '../../../src/domain/time.ts';
-import { quantileLevels } from '../../../src/planning/forecast/model.ts';
+import { quantileLevels } from '../../../src/domain/quantile.ts';
 import type { QuantileForecast } from '../../../src/planning/forecast/model.ts';
 
 export const now = Date.UTC(2026, 2, 3, 12, 0);

@@ -3,7 +3,7 @@ import type { DemandSeries } from '../../../src/domain/demand.ts';
 import { hourMs } from '../../../src/domain/time.ts';
 import { autoModel, selectionOf } from '../../../src/planning/forecast/auto.ts';
 import { before, endOf } from '../../../src/planning/forecast/history.ts';
-import { quantileLevels } from '../../../src/planning/forecast/model.ts';
+import { quantileLevels } from '../../../src/domain/quantile.ts';
 import type { ForecastModel, ModelState } from '../../../src/planning/forecast/model.ts';
 import { dailyDemand } from './fixtures.ts';
 

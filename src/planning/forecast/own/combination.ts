@@ -1,4 +1,4 @@
-import { quantileLevels } from '../model.ts';
+import { quantileLevels } from '../../../domain/quantile.ts';
 import { weightedQuantiles } from '../quantiles.ts';
 import { pinball } from '../score.ts';
 import { fittedMembers, memberNames } from './members.ts';

@@ -1,4 +1,4 @@
-import { quantileLevels } from '../model.ts';
+import { atLevel, quantileLevels } from '../../../domain/quantile.ts';
 import { lagCount } from './lags.ts';
 import type { LagShape } from './lags.ts';
 import { correctedMembers } from './members.ts';
@@ -42,9 +42,9 @@ export function correctionFeatures(
   let at = mostLags;
   for (let member = 0; member < correctedMembers; member += 1)
     out[at++] = clipped((members[member]! - forecast) / reference);
-  out[at++] = clipped((quantiles[1]! - forecast) / reference);
-  out[at++] = clipped((quantiles[2]! - forecast) / reference);
-  out[at++] = clipped((quantiles[4]! - forecast) / reference);
+  out[at++] = clipped((atLevel(quantiles, 0.5) - forecast) / reference);
+  out[at++] = clipped((atLevel(quantiles, 0.9) - forecast) / reference);
+  out[at++] = clipped((atLevel(quantiles, 0.99) - forecast) / reference);
   out[at++] = clipped(input.scale / reference);
   out[at++] = clipped(forecast / reference);
   out[at++] = clipped(input.volatility - Math.log(reference));

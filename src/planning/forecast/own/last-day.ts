@@ -3,6 +3,7 @@ import type { Combination } from './combination.ts';
 import { firstOrigin } from './lags.ts';
 import { columnCount, forecastMembers, originMeans } from './members.ts';
 import type { Members, Scales, Window } from './members.ts';
+import { atLevel } from '../../../domain/quantile.ts';
 
 /** How the forecasts of the last day were off, as it tells on the ones made now. */
 export type LastDay = {
@@ -56,7 +57,7 @@ export function lastDayOf(
       const said = distribute(combinations[node]!, out, facts, (window.first + target) % perDay, perDay);
       const error = scales.root.z[target]! - said.forecast;
       errors.push(error / said.scale);
-      const above = said.quantiles[2]! - said.forecast;
+      const above = atLevel(said.quantiles, 0.9) - said.forecast;
       if (above > 0) shares.push(error / above);
     }
   }

@@ -1,7 +1,7 @@
 import type { DemandSeries } from '../../../domain/demand.ts';
 import { hourMs } from '../../../domain/time.ts';
 import { before, endOf, knownSteps, newest, stepsPerDay } from '../history.ts';
-import { quantileLevels } from '../model.ts';
+import { quantileLevels } from '../../../domain/quantile.ts';
 import type { ForecastModel, ModelState, QuantileForecast, Unfit } from '../model.ts';
 import { tidyQuantiles } from '../quantiles.ts';
 import { distribute, fitCombination } from './combination.ts';

@@ -30,6 +30,8 @@ async function timed(times: number, work: (i: number) => Promise<unknown>): Prom
   return took;
 }
 
+const installation = '3f9c2a71b0de';
+
 const records = (name: string, i: number) => ({
   zone,
   names: [`${name}.${zone}`],
@@ -42,7 +44,8 @@ const records = (name: string, i: number) => ({
 async function byNsupdate(dir: string, server: RunningNameServer, i: number): Promise<void> {
   const name = `nsupdate.${zone}`;
   const script = join(dir, 'script');
-  const claim = (generation: number) => `_umbra.${name}. TXT "v=umbra1 owner=bench generation=${generation}"`;
+  const claim = (generation: number) =>
+    `_umbra.${name}. TXT "v=umbra1 owner=bench inst=${installation} generation=${generation}"`;
   const lines = [
     `server ${server.host} ${server.port}`,
     `zone ${zone}`,
@@ -51,7 +54,7 @@ async function byNsupdate(dir: string, server: RunningNameServer, i: number): Pr
     `update delete ${name}. A`,
     `update add ${name}. 5 A 10.0.${i % 250}.1`,
     `update delete _umbra.${name}. TXT`,
-    `update add _umbra.${name}. 5 TXT "v=umbra1 owner=bench generation=${i + 1}"`,
+    `update add _umbra.${name}. 5 TXT "v=umbra1 owner=bench inst=${installation} generation=${i + 1}"`,
     'send',
     '',
   ];
@@ -63,15 +66,15 @@ async function measure(kind: NameServerKind, updates: number): Promise<Record<st
   const dir = await mkdtemp(join(tmpdir(), 'umbra-bench-'));
   const server = await startNameServer({ dir, port: 0, zone, records: [], key, prefer: kind, only: true });
   try {
-    const dns = rfc2136NameServer({ servers: [server], key });
+    const dns = rfc2136NameServer({ installation, servers: [server], key });
     const ack = await timed(updates, async (i) => {
-      const claim = { owner: 'bench', generation: i + 1 };
+      const claim = { owner: 'bench', installation, generation: i + 1 };
       const name = `ack.${zone}`;
       const reply = await update(
         server,
         {
           zone,
-          prerequisites: [claimIs(name, i === 0 ? 'nothing' : { owner: 'bench', generation: i })],
+          prerequisites: [claimIs(name, i === 0 ? 'nothing' : { owner: 'bench', installation, generation: i })],
           updates: replaceAnswers([name], records('ack', i), claim),
         },
         key,

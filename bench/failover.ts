@@ -31,6 +31,9 @@ import { eventually, workflowsWithFakes } from '../test/support/stage.ts';
 import { specOf } from '../test/support/spec-of.ts';
 import { obtainTemporalCli } from '../tools/temporal-server.mjs';
 
+/** Of the Umbra that the claims are written by. */
+const installation = '3f9c2a71b0de';
+
 const zone = 'bench.example';
 const key = { name: 'bench', algorithm: 'hmac-sha256', secret: Buffer.alloc(32, 7).toString('base64') } as const;
 const vantages = ['north', 'south', 'east'];
@@ -145,7 +148,7 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
       if (deathOf(index) === 'dropped') await guests.startApart(spec.primary.address!);
       else await guests.start(spec.primary.address!);
     }
-    const server = rfc2136NameServer({ servers: [{ host: '127.0.0.1', port: dns.port }], key });
+    const server = rfc2136NameServer({ installation, servers: [{ host: '127.0.0.1', port: dns.port }], key });
     const prober = socketProber();
     const connection = env.nativeConnection;
     const namespace = env.namespace ?? 'default';

@@ -4,7 +4,7 @@ import type { Refusal } from '../domain/reason.ts';
 import { refuse } from '../domain/reason.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { GuestView, Hypervisor } from '../ports/hypervisor.ts';
-import type { DnsObservation, NameServer } from '../ports/name-server.ts';
+import type { DnsObservation, DnsRefusal, NameServer } from '../ports/name-server.ts';
 import { cancellation } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -34,7 +34,11 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
     async ensureAdopted(spec: HostedVmSpec): Promise<Adopted | FoundAgain | Refusal> {
       const hypervisor = await deps.hypervisorOf(spec.primary.cluster);
       const nameServer = await deps.nameServerOf(spec.zone);
-      const held = ours(await nameServer.observe(spec.zone, spec.names, cancellation()), spec.id);
+      const held = ours(
+        await nameServer.observe(spec.zone, spec.names, cancellation()),
+        spec.id,
+        nameServer.installation,
+      );
       const again = held === undefined ? undefined : await foundAgain(hypervisor, held, spec);
       if (again !== undefined) return again;
       const guest = await findPrimary(hypervisor, spec);
@@ -137,17 +141,38 @@ async function claimNames(
   }
   const { zone, names, ttlSeconds } = spec;
   const outcome = await nameServer.ensureAnswers(
-    { owner: spec.id, from: undefined, to: 1, records: { zone, names, ttlSeconds, a: [address], aaaa: [] } },
+    {
+      ...{ owner: spec.id, from: undefined, to: 1, takingOver: { only: [address] } },
+      records: { zone, names, ttlSeconds, a: [address], aaaa: [] },
+    },
     cancellation(),
   );
   if (outcome.kind === 'applied' || outcome.kind === 'already-applied') return outcome.generation;
-  const by = outcome.found.owner === undefined ? 'by nobody we know' : `by ${outcome.found.owner}`;
-  return refuse('names-not-ours', `${names[0] ?? zone} is held ${by} at ${outcome.found.server}`);
+  return refusalOf(outcome, spec, address);
 }
 
-function ours({ servers }: DnsObservation, owner: string): Held | undefined {
+function refusalOf(refused: DnsRefusal, { names, zone, primary }: HostedVmSpec, address: string): Refusal {
+  const { server, owner, installation, a, aaaa } = refused.found;
+  if (refused.kind === 'answers-differ') {
+    const found = [...a, ...aaaa].join(', ');
+    return refuse(
+      'answers-differ',
+      `${refused.name} leads to ${found} at ${server}, VM ${primary.vmid} has ${address}: nothing was changed. ` +
+        'Name the VM that has these addresses, correct DNS, or say takeOver: true in the inventory to replace them',
+    );
+  }
+  const by =
+    owner === undefined
+      ? 'by a record that is none of ours'
+      : `by hosted VM ${owner} of installation ${installation ?? 'unknown'}`;
+  return refuse('names-not-ours', `${names[0] ?? zone} is held ${by} at ${server}`);
+}
+
+function ours({ servers }: DnsObservation, owner: string, installation: string): Held | undefined {
   const held = servers.flatMap((view) =>
-    view.owner === owner && view.generation !== undefined ? [{ ...view, generation: view.generation }] : [],
+    view.owner === owner && view.installation === installation && view.generation !== undefined
+      ? [{ ...view, generation: view.generation }]
+      : [],
   );
   return held.sort((left, right) => right.generation - left.generation)[0];
 }

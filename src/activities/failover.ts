@@ -18,6 +18,8 @@ export type AnswersChange = {
   readonly serving: readonly Pick<Instance, 'id' | 'address' | 'address6' | 'state'>[];
   /** Generation the ownership record must hold. */
   readonly from: number;
+  /** Addresses that a name new in the inventory may lead to; those of `serving` unless told. */
+  readonly known?: readonly string[];
 };
 
 export type WakeOrder = {
@@ -51,13 +53,16 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
     },
 
     /** Makes DNS name exactly these instances, one generation further; refuses an empty answer. */
-    async ensureAnswers({ spec, serving, from }: AnswersChange): Promise<DnsOutcome | Refusal> {
+    async ensureAnswers({ spec, serving, from, known }: AnswersChange): Promise<DnsOutcome | Refusal> {
       const plan = planAnswers({ ...spec, serving, from });
       if (plan.kind === 'refused') return plan;
       const nameServer = await deps.nameServerOf(spec.zone);
       const { zone, names, ttlSeconds, a, aaaa, to } = plan;
       return nameServer.ensureAnswers(
-        { owner: spec.id, from, to, records: { zone, names, ttlSeconds, a, aaaa } },
+        {
+          ...{ owner: spec.id, from, to, records: { zone, names, ttlSeconds, a, aaaa } },
+          takingOver: { only: known ?? [...a, ...aaaa] },
+        },
         cancellation(),
       );
     },

@@ -1,3 +1,4 @@
+import type { DnsServerView } from '../ports/name-server.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Evaluation } from '../domain/plan.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
@@ -44,7 +45,9 @@ export function createReconcileActivities(deps: Pick<ActivityDeps, 'nameServerOf
       const { servers } = await nameServer.observe(spec.zone, spec.names, cancellation());
       const seen = servers.filter(({ error }) => error === undefined);
       if (seen.length === 0) return { kind: 'unreachable', detail: servers[0]?.error ?? 'no server' };
-      const taken = seen.find((view) => view.owner !== spec.id || (view.generation ?? 0) > generation);
+      const isOurs = ({ owner, installation }: DnsServerView): boolean =>
+        owner === spec.id && installation === nameServer.installation;
+      const taken = seen.find((view) => !isOurs(view) || (view.generation ?? 0) > generation);
       if (taken !== undefined) {
         const by = `${taken.owner ?? 'nobody'} at generation ${taken.generation ?? 'none'}`;
         return { kind: 'taken', detail: `${taken.server} says the names belong to ${by}` };
@@ -64,7 +67,7 @@ export function createReconcileActivities(deps: Pick<ActivityDeps, 'nameServerOf
     /** Takes our ownership record away and leaves the answers as they are. */
     async releaseNames(spec: HostedVmSpec): Promise<void> {
       const nameServer = await deps.nameServerOf(spec.zone);
-      await nameServer.release(spec.id, spec.zone, spec.names, cancellation());
+      await nameServer.release(spec.id, spec.zone, spec.names, [], cancellation());
     },
   };
 }

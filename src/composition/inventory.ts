@@ -4,7 +4,12 @@ import type { InventoryStore } from '../ports/registry.ts';
 import { keepSnapshot } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 
-export type KnownInventory = { readonly revision: number; readonly inventory: Inventory };
+export type KnownInventory = {
+  readonly revision: number;
+  readonly inventory: Inventory;
+  /** Which Umbra this is; absent in a snapshot of a version that did not know. */
+  readonly installation?: string;
+};
 
 /** The inventory in force, as far as this process knows. */
 export function keepInventory(
@@ -17,7 +22,9 @@ export function keepInventory(
     file: join(dataDir, 'inventory-snapshot.json'),
     read: async () => {
       const current = await store.current();
-      return current === undefined ? undefined : { revision: current.revision, inventory: current.inventory };
+      if (current === undefined) return undefined;
+      const { revision, inventory, installation } = current;
+      return { revision, inventory, installation };
     },
     subscribe: (listener) => store.onChange(listener),
     log,

@@ -40,7 +40,9 @@ export function providersOf(snapshot: Snapshot<KnownInventory>, log: ProxmoxLog)
     nameServerOf: (name) => {
       const spec = snapshot.current()?.inventory.zones.find(({ zone }) => zone === name);
       if (spec === undefined) return Promise.reject(unknown('zone', name));
-      return once(nameServers, name, spec, () => nameServerOf(spec));
+      const installation = snapshot.current()?.installation;
+      if (installation === undefined) return Promise.reject(nameless(name));
+      return once(nameServers, name, { spec, installation }, () => nameServerOf(spec, installation));
     },
     close: async () => {
       for (const { provider } of hypervisors.values())
@@ -79,9 +81,9 @@ export async function hypervisorOf(spec: ClusterSpec, log: ProxmoxLog): Promise<
   });
 }
 
-export async function nameServerOf(spec: ZoneSpec): Promise<NameServer> {
+export async function nameServerOf(spec: ZoneSpec, installation: string): Promise<NameServer> {
   const key = parseTsigKey(await secret('read the TSIG key of zone', spec.zone, spec.tsigKeyFile));
-  return rfc2136NameServer({ key, servers: spec.servers.map(serverAddress) });
+  return rfc2136NameServer({ key, installation, servers: spec.servers.map(serverAddress) });
 }
 
 /** `host:port`, `[v6]:port` or a bare host for port 53. */
@@ -104,6 +106,14 @@ async function secret(operation: string, target: string, file: string): Promise<
       message: `${file} cannot be read (${why}): make it readable for the account Umbra runs as`,
     });
   }
+}
+
+function nameless(zone: string): ProviderError {
+  return new ProviderError({
+    ...{ provider: 'inventory', operation: 'change zone', target: zone, failureClass: 'transient' },
+    message:
+      'the store has not told yet which installation of Umbra this is; its records in the zone would not be ours',
+  });
 }
 
 function unknown(what: 'cluster' | 'zone', name: string): ProviderError {

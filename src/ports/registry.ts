@@ -31,6 +31,8 @@ export type InventoryRevision = {
   readonly by: string;
   readonly inventory: Inventory;
   readonly text: string;
+  /** Which Umbra this is: made once per store, and kept in its backup. */
+  readonly installation: string;
 };
 
 /** Numbered revisions of the inventory; nothing is ever overwritten. */

@@ -14,19 +14,21 @@ export function whyImpossible(change: Change): string | undefined {
 }
 
 /** An address as it comes back, so that `2001:DB8:0::1` and `2001:db8::1` are one. */
-function canonicalAddress(type: 1 | 28, address: string): string {
+export function canonicalAddress(address: string): string {
+  const type = address.includes(':') ? recordType.AAAA : recordType.A;
   return addressOf({ name: '', type, class: recordClass.IN, ttl: 0, data: addressData(type, address) });
 }
 
 /** Whether a server answers exactly the addresses of the change, in whatever order and spelling. */
 export function sameAnswers(view: DnsServerView, change: Change): boolean {
-  const same = (seen: readonly string[], type: 1 | 28, wanted: readonly string[]) =>
-    [...seen].sort().join() === [...new Set(wanted.map((address) => canonicalAddress(type, address)))].sort().join();
-  return same(view.a, recordType.A, change.records.a) && same(view.aaaa, recordType.AAAA, change.records.aaaa);
+  const same = (seen: readonly string[], wanted: readonly string[]) =>
+    [...seen].sort().join() === [...new Set(wanted.map((address) => canonicalAddress(address)))].sort().join();
+  return same(view.a, change.records.a) && same(view.aaaa, change.records.aaaa);
 }
 
 /** Whether a server answers what we published. One that shows a newer generation has left us behind, not the reverse. */
-export function shows(view: DnsServerView, change: Change): boolean {
-  if (view.owner === change.owner && (view.generation ?? 0) > change.to) return true;
-  return view.owner === change.owner && view.generation === change.to && sameAnswers(view, change);
+export function shows(view: DnsServerView, change: Change & { readonly installation: string }): boolean {
+  if (view.owner !== change.owner || view.installation !== change.installation) return false;
+  if ((view.generation ?? 0) > change.to) return true;
+  return view.generation === change.to && sameAnswers(view, change);
 }

@@ -8,7 +8,7 @@ import type { ClaimFound } from './ownership.ts';
 import type { ReceivedMessage } from './message.ts';
 import type { ResourceRecord } from './record.ts';
 import type { ExchangeOptions, ServerAddress } from './transport.ts';
-import type { DnsServerView } from '../../ports/name-server.ts';
+import type { DnsServerView, FormerAnswers } from '../../ports/name-server.ts';
 
 /** A server answered, but not with what an authoritative server of the zone would say. */
 export class UnusableAnswer extends Error {
@@ -43,15 +43,6 @@ async function recordsAt(
   return recordsOf(server, name, type, await ask(server, name, type, options));
 }
 
-/** Addresses in a fixed order, so that sets can be compared as lists. */
-async function addressesAt(server: ServerAddress, name: string, options: ExchangeOptions) {
-  const [a, aaaa] = await Promise.all([
-    recordsAt(server, name, recordType.A, options),
-    recordsAt(server, name, recordType.AAAA, options),
-  ]);
-  return { a: a.map(addressOf).sort(), aaaa: aaaa.map(addressOf).sort() };
-}
-
 /** The claim of a name on one server. @throws TransportError, UnusableAnswer */
 export async function claimAt(server: ServerAddress, name: string, options: ExchangeOptions): Promise<ClaimFound> {
   const records = await recordsAt(server, claimName(name), recordType.TXT, options);
@@ -63,17 +54,25 @@ export function httpsAt(server: ServerAddress, name: string, options: ExchangeOp
   return recordsAt(server, name, recordType.HTTPS, options);
 }
 
-/** Whether anything can be published at a name: it has addresses now, or nothing was found at it. @throws as above */
-export async function hasAddresses(server: ServerAddress, name: string, options: ExchangeOptions): Promise<boolean> {
-  const { a, aaaa } = await addressesAt(server, name, options);
-  return a.length + aaaa.length > 0;
+/** What a name answers now. @throws as above */
+export async function answersAt(server: ServerAddress, name: string, options: ExchangeOptions): Promise<FormerAnswers> {
+  const [a, aaaa] = await Promise.all([
+    recordsAt(server, name, recordType.A, options),
+    recordsAt(server, name, recordType.AAAA, options),
+  ]);
+  const ttlSeconds = Math.min(...[...a, ...aaaa].map(({ ttl }) => ttl), maxTtlSeconds);
+  return { name: canonicalName(name), a: a.map(addressOf).sort(), aaaa: aaaa.map(addressOf).sort(), ttlSeconds };
 }
+
+/** Where nothing stood there is no TTL to remember either. */
+const maxTtlSeconds = 3_600;
 
 /** What one server answers for a name. A dead or lame server is a view with an error, not a rejection. */
 export async function viewOf(server: ServerAddress, name: string, options: ExchangeOptions): Promise<DnsServerView> {
   try {
-    const [addresses, claim] = await Promise.all([addressesAt(server, name, options), claimAt(server, name, options)]);
-    return { server: presentServer(server), ...addresses, ...(typeof claim === 'object' ? claim : {}) };
+    const [answers, claim] = await Promise.all([answersAt(server, name, options), claimAt(server, name, options)]);
+    const { a, aaaa } = answers;
+    return { server: presentServer(server), a, aaaa, ...(typeof claim === 'object' ? claim : {}) };
   } catch (error) {
     const known =
       error instanceof TransportError || error instanceof UnusableAnswer || error instanceof MalformedMessage;

@@ -1,26 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sameAnswers, shows, whyImpossible } from './change.ts';
+import { assertNever } from '../../domain/reason.ts';
+import { canonicalAddress, sameAnswers, shows, whyImpossible } from './change.ts';
 import { update } from './client.ts';
+import { compareAndSet, prerequisiteFailed } from './compare-and-set.ts';
+import type { ZoneAccess } from './compare-and-set.ts';
 import { asProviderError, failure, refusal } from './failures.ts';
 import { canonicalName } from './name.ts';
 import { hintChanges } from './https-hints.ts';
-import { claimAt, hasAddresses, httpsAt, viewOf } from './observe.ts';
-import { claimName, judgeClaims } from './ownership.ts';
+import { answersAt, claimAt, httpsAt, viewOf } from './observe.ts';
+import { claimName } from './ownership.ts';
 import { recordType } from './record.ts';
-import { presentServer, TransportError } from './transport.ts';
-import { claimedOnce, claimIs, deleteRrset, nameNotInUse, noRrset, replaceAnswers } from './update-records.ts';
+import { presentServer } from './transport.ts';
+import {
+  claimedOnce,
+  claimIs,
+  deleteRrset,
+  isAsRead,
+  replaceAddresses,
+  replaceAnswers,
+  replaceClaims,
+} from './update-records.ts';
 import type { Change } from './change.ts';
 import type { UpdateReply } from './client.ts';
 import type { ClaimFound, ClaimWanted } from './ownership.ts';
 import type { ResourceRecord } from './record.ts';
 import type { ExchangeOptions, ServerAddress } from './transport.ts';
 import type { TsigKey } from './tsig.ts';
-import type { DnsObservation, DnsOutcome, NameServer } from '../../ports/name-server.ts';
+import type {
+  DnsIntentOutcome,
+  DnsObservation,
+  DnsOutcome,
+  DnsServerView,
+  FormerAnswers,
+  NameServer,
+  TakingOver,
+} from '../../ports/name-server.ts';
 
 export type Rfc2136Options = {
   /** The first takes updates, all are read back. */
   readonly servers: readonly ServerAddress[];
   readonly key: TsigKey;
+  /** Of which Umbra the claims are: another installation with the same inventory is refused by the zone. */
+  readonly installation: string;
   /** For one question or one update; loopback and LAN answer within milliseconds. */
   readonly timeoutMs?: number;
   /** How long to wait until servers that are fed by transfer, or that cache, answer the new addresses. */
@@ -28,15 +49,14 @@ export type Rfc2136Options = {
   readonly now?: () => number;
 };
 
-/** A lost race or a lost answer is looked at and tried again this often; then something is wrong with the server. */
+/** A claim that somebody else changes meanwhile is read and removed again this often. */
 const maxTries = 4;
-
-const prerequisiteFailed = new Set(['NXRRSET', 'YXRRSET', 'YXDOMAIN', 'NXDOMAIN']);
 
 /** Name servers that take signed dynamic updates: BIND, Knot, PowerDNS. */
 export function rfc2136NameServer(options: Rfc2136Options): NameServer {
   const [primary] = options.servers;
   if (primary === undefined) throw new RangeError('a zone needs at least one name server');
+  const { installation } = options;
   const now = options.now ?? Date.now;
   const readBackMs = options.readBackMs ?? 2_000;
   const within = (signal: AbortSignal | undefined): ExchangeOptions => ({
@@ -66,29 +86,25 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
     return Promise.all(names.map((name) => claimAt(primary!, name, within(signal))));
   }
 
-  /**
-   * Prerequisites for taking over a name that carries no claim. It keeps its addresses or has nothing at all:
-   * a CNAME would swallow our addresses silently (RFC 2136 3.4.2.2), other records alone mean it is no host.
-   */
-  async function adoptable(names: readonly string[], signal: AbortSignal | undefined): Promise<ResourceRecord[]> {
-    const found = await Promise.all(names.map((name) => hasAddresses(primary!, name, within(signal))));
-    return names.map((name, i) =>
-      found[i] === true ? noRrset(canonicalName(name), recordType.CNAME) : nameNotInUse(canonicalName(name)),
-    );
-  }
+  const access = (signal: AbortSignal | undefined): ZoneAccess => ({
+    send: (zone, prerequisites, updates) => send(zone, prerequisites, updates, signal),
+    claimsOf: (names) => readClaims(names, signal),
+    viewOf: (name) => viewOf(primary!, name, within(signal)),
+    now,
+  });
 
-  async function prerequisitesFor(
-    change: Change,
+  /** What stands at the names whose claims are wanted to be nothing: they are about to be taken over. */
+  function readFresh(
+    names: readonly string[],
     wanted: readonly ClaimWanted[],
     signal: AbortSignal | undefined,
-  ): Promise<ResourceRecord[]> {
-    const places = claimedOnce(change.records.names);
-    const claims = places.map((name, i) => claimIs(name, wanted[i] ?? 'nothing'));
-    const fresh = change.records.names.filter((name) => {
+  ): Promise<FormerAnswers[]> {
+    const places = claimedOnce(names);
+    const fresh = names.filter((name) => {
       const place = places.findIndex((other) => claimName(other) === claimName(name));
       return (wanted[place] ?? 'nothing') === 'nothing';
     });
-    return [...claims, ...(await adoptable(fresh, signal))];
+    return Promise.all(fresh.map((name) => answersAt(primary!, name, within(signal))));
   }
 
   /** A browser that knows the HTTPS record follows its address hints: they change together with the addresses. */
@@ -107,80 +123,98 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
     const deadline = now() + readBackMs;
     for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 200)) {
       const seen = await observe(change.records.zone, change.records.names, signal);
-      const behind = seen.servers.some((view) => view.error === undefined && !shows(view, change));
+      const behind = seen.servers.some((view) => view.error === undefined && !shows(view, { ...change, installation }));
       if (!behind || now() + pauseMs > deadline) return seen;
       await sleep(pauseMs, undefined, signal === undefined ? {} : { signal });
     }
   }
 
   async function ensureAnswers(change: Change, signal?: AbortSignal): Promise<DnsOutcome> {
-    const attempt = { operation: 'update', target: `${change.records.names.join(' ')} at ${presentServer(primary!)}` };
+    const { records, owner, from, to, takingOver = { only: [...records.a, ...records.aaaa] } } = change;
+    const { zone, names } = records;
+    const attempt = { operation: 'update', target: `${names.join(' ')} at ${presentServer(primary!)}` };
+    const claim = { owner, installation, from, to };
+    const mine = { owner, installation, generation: to };
+    const updates = replaceAnswers(names, records, mine);
+    const compose = async (wanted: readonly ClaimWanted[]) => {
+      const [fresh, hints] = await Promise.all([readFresh(names, wanted, signal), readHints(change, signal)]);
+      const other = fresh.find((answers) => !mayTakeOver(answers, takingOver));
+      if (other !== undefined) return { refused: other };
+      return {
+        prerequisites: [...fresh.flatMap(isAsRead), ...hints.prerequisites],
+        updates: [...updates, ...hints.updates],
+        former: fresh,
+      };
+    };
     try {
-      return await tryAnswers(change, attempt, signal);
+      const why = whyImpossible(change);
+      if (why !== undefined) throw failure(attempt, 'invalid', why);
+      const isOurs = (found: DnsServerView): boolean => found.intent === undefined && sameAnswers(found, change);
+      const tried = await compareAndSet(access(signal), { claim, zone, names, compose, isOurs }, attempt);
+      switch (tried.kind) {
+        case 'applied':
+          return {
+            ...{ kind: 'applied', generation: to, appliedAtMs: tried.at, readBack: await readBack(change, signal) },
+            ...(tried.former.length === 0 ? {} : { former: tried.former }),
+          };
+        case 'already-applied':
+          return { kind: 'already-applied', generation: to, readBack: await readBack(change, signal) };
+        case 'refused': {
+          const { name, a, aaaa } = tried.refused;
+          return { kind: 'answers-differ', name, found: { server: presentServer(primary!), a, aaaa } };
+        }
+        case 'behind':
+        case 'superseded':
+          return { kind: 'superseded', found: tried.found };
+        case 'not-owned':
+          return { kind: 'not-owned', found: tried.found };
+      }
     } catch (error) {
       throw asProviderError(attempt, error);
     }
   }
 
-  async function tryAnswers(
-    change: Change,
-    attempt: { operation: string; target: string },
-    signal: AbortSignal | undefined,
-  ): Promise<DnsOutcome> {
-    const { records, owner, from, to } = change;
-    const why = whyImpossible(change);
-    if (why !== undefined) throw failure(attempt, 'invalid', why);
-    const updates = replaceAnswers(records.names, records, { owner, generation: to });
-    const places = claimedOnce(records.names);
-    let wanted: readonly ClaimWanted[] = places.map(() =>
-      from === undefined ? 'nothing' : { owner, generation: from },
-    );
-    let last = '';
-
-    for (let tries = 0; tries < maxTries; tries += 1) {
-      // Whether the name is still ours is not asked before: the prerequisite is the question.
-      const [prerequisites, hints] = await Promise.all([
-        prerequisitesFor(change, wanted, signal),
-        readHints(change, signal),
-      ]);
-      try {
-        const all = {
-          prerequisites: [...prerequisites, ...hints.prerequisites],
-          updates: [...updates, ...hints.updates],
-        };
-        const reply = await send(records.zone, all.prerequisites, all.updates, signal);
-        if (reply.rcode === 'NOERROR') {
-          const appliedAtMs = now();
-          return { kind: 'applied', generation: to, appliedAtMs, readBack: await readBack(change, signal) };
-        }
-        if (!prerequisiteFailed.has(reply.rcode)) throw refusal(attempt, reply);
-        last = reply.rcode;
-      } catch (error) {
-        if (!(error instanceof TransportError) || (error.fault !== 'timeout' && error.fault !== 'closed')) throw error;
-        last = error.message;
-      }
-      // Somebody was faster, or we were and did not hear of it: the claims tell.
-      const [claims, found] = await Promise.all([
-        readClaims(places, signal),
-        viewOf(primary!, records.names[0]!, within(signal)),
-      ]);
-      const judged = judgeClaims(claims, change, sameAnswers(found, change));
-      switch (judged.kind) {
+  async function ensureIntent(
+    { owner, from, to, zone, names, ttlSeconds, fence }: Parameters<NameServer['ensureIntent']>[0],
+    signal?: AbortSignal,
+  ): Promise<DnsIntentOutcome> {
+    const attempt = { operation: 'claim the fence', target: `${names.join(' ')} at ${presentServer(primary!)}` };
+    const mine = { owner, installation, generation: to, intent: { fence } };
+    const updates = replaceClaims(names, mine, ttlSeconds);
+    try {
+      const tried = await compareAndSet<never>(
+        access(signal),
+        {
+          claim: { owner, installation, from, to, exact: true },
+          ...{ zone, names },
+          compose: () => Promise.resolve({ prerequisites: [], updates, former: [] }),
+          isOurs: (found) => found.intent?.fence === fence,
+        },
+        attempt,
+      );
+      switch (tried.kind) {
         case 'applied':
-          return { kind: 'already-applied', generation: to, readBack: await readBack(change, signal) };
+        case 'already-applied':
+          return { kind: 'claimed', generation: to };
+        case 'refused':
+          return assertNever(tried.refused);
+        case 'behind':
         case 'superseded':
-          return { kind: 'superseded', found: { ...found, ...judged.by } };
         case 'not-owned':
-          return { kind: 'not-owned', found: { ...found, ...(typeof judged.by === 'object' ? judged.by : {}) } };
-        case 'try':
-          if (last === 'YXDOMAIN' || last === 'YXRRSET') throw failure(attempt, 'invalid', notAHost);
-          wanted = judged.wanted;
+          return { kind: tried.kind, found: tried.found };
       }
+    } catch (error) {
+      throw asProviderError(attempt, error);
     }
-    throw failure(attempt, 'transient', `nothing changed after ${maxTries} tries; the last one: ${last}`);
   }
 
-  async function release(owner: string, zone: string, names: readonly string[], signal?: AbortSignal): Promise<void> {
+  async function release(
+    owner: string,
+    zone: string,
+    names: readonly string[],
+    giveBack: readonly FormerAnswers[] = [],
+    signal?: AbortSignal,
+  ): Promise<void> {
     const attempt = { operation: 'release', target: `${names.join(' ')} at ${presentServer(primary!)}` };
     try {
       for (let tries = 0; tries < maxTries; tries += 1) {
@@ -188,13 +222,19 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
         const claims = await readClaims(places, signal);
         const ours = places.flatMap((name, i) => {
           const claim = claims[i];
-          return typeof claim === 'object' && claim.owner === owner ? [{ name, claim }] : [];
+          const isOurs = typeof claim === 'object' && claim.owner === owner && claim.installation === installation;
+          return isOurs ? [{ name, claim }] : [];
         });
         if (ours.length === 0) return;
         const reply = await send(
           zone,
           ours.map(({ name, claim }) => claimIs(name, claim)),
-          ours.map(({ name }) => deleteRrset(claimName(name), recordType.TXT)),
+          [
+            ...ours.map(({ name }) => deleteRrset(claimName(name), recordType.TXT)),
+            ...giveBack
+              .filter(({ name }) => ours.some((each) => claimName(each.name) === claimName(name)))
+              .flatMap((answers) => replaceAddresses(answers.name, answers)),
+          ],
           signal,
         );
         if (reply.rcode === 'NOERROR') return;
@@ -226,8 +266,13 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
     }
   }
 
-  return { observe, ensureAnswers, release, checkRights };
+  return { installation, observe, ensureAnswers, ensureIntent, release, checkRights };
 }
 
-const notAHost =
-  'a name exists with other records than addresses (perhaps a CNAME); Umbra takes over names with A or AAAA, or unused ones';
+/** Whoever leads to a machine that we were not told about is left alone. */
+function mayTakeOver({ a, aaaa }: FormerAnswers, takingOver: TakingOver): boolean {
+  const found = [...a, ...aaaa];
+  if (takingOver === 'anything' || found.length === 0) return true;
+  const known = new Set(takingOver.only.map(canonicalAddress));
+  return found.length === known.size && found.every((address) => known.has(address));
+}

@@ -4,7 +4,9 @@ import type { NotifyingSql } from './pool.ts';
 
 const channel = 'umbra_inventory';
 
-const columns = 'revision, applied_at as "appliedAt", applied_by as "by", inventory, written as text';
+const columns =
+  'revision, applied_at as "appliedAt", applied_by as "by", inventory, written as text, ' +
+  '(select id from installation) as installation';
 
 /** @param now milliseconds since the epoch */
 export function createInventoryStore(sql: NotifyingSql, now: () => number = Date.now): InventoryStore {

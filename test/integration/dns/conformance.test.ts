@@ -9,6 +9,9 @@ import type { NameServer } from '../../../src/ports/name-server.ts';
 import type { TestServer, TestServerKind } from './servers.ts';
 import type { StartRecord } from '../../../src/providers/dns/start-records.ts';
 
+/** Of the Umbra that the claims are written by. */
+const installation = '3f9c2a71b0de';
+
 const hosts = [
   'repeat',
   'race',
@@ -22,6 +25,9 @@ const hosts = [
   'foreign',
   'away',
   'mixed',
+  'intent',
+  'elsewhere',
+  'given',
 ];
 
 const records: StartRecord[] = [
@@ -57,7 +63,7 @@ for (const kind of kinds) {
 
     beforeAll(async () => {
       server = await startTestServer(kind, records);
-      dns = rfc2136NameServer({ servers: [server], key });
+      dns = rfc2136NameServer({ installation, servers: [server], key });
     }, 20_000);
     afterAll(() => server.close());
 
@@ -67,7 +73,8 @@ for (const kind of kinds) {
     }
 
     async function adopted(host: string, a = ['10.0.0.1']) {
-      const outcome = await dns.ensureAnswers({ owner: host, from: undefined, to: 1, records: answers(host, a) });
+      const records = answers(host, a);
+      const outcome = await dns.ensureAnswers({ owner: host, from: undefined, to: 1, takingOver: 'anything', records });
       expect(outcome.kind).toBe('applied');
     }
 
@@ -87,6 +94,7 @@ for (const kind of kinds) {
           a: ['10.0.0.2', '10.0.0.3'],
           aaaa: ['2001:db8::1'],
           owner: 'repeat',
+          installation,
           generation: 2,
         },
       ]);
@@ -140,19 +148,25 @@ for (const kind of kinds) {
     }, 30_000);
 
     test('refuses a wrong secret, an unknown key and a wrong clock, and nothing changes', async () => {
-      const change = { owner: 'key', from: undefined, to: 1, records: answers('key', ['10.6.6.6']) };
+      const change = {
+        owner: 'key',
+        from: undefined,
+        to: 1,
+        takingOver: 'anything' as const,
+        records: answers('key', ['10.6.6.6']),
+      };
       const secret = Buffer.alloc(32, 1).toString('base64');
       for (const wrong of [
         { ...key, secret },
         { ...key, name: 'nobody' },
       ]) {
         const { failureClass, message } = await failureOf(
-          rfc2136NameServer({ servers: [server], key: wrong }).ensureAnswers(change),
+          rfc2136NameServer({ installation, servers: [server], key: wrong }).ensureAnswers(change),
         );
         expect(failureClass).toBe('auth');
         expect(message).not.toContain(wrong.secret);
       }
-      const late = rfc2136NameServer({ servers: [server], key, now: () => Date.now() - 3_600_000 });
+      const late = rfc2136NameServer({ installation, servers: [server], key, now: () => Date.now() - 3_600_000 });
       const { failureClass, message } = await failureOf(late.ensureAnswers(change));
       expect(failureClass).toBe('auth');
       // PowerDNS refuses without saying why.
@@ -162,7 +176,7 @@ for (const kind of kinds) {
 
     test('checks key, rights and clock without changing anything', async () => {
       expect(await dns.checkRights(zone)).toMatchObject({ ok: true });
-      const wrong = rfc2136NameServer({ servers: [server], key: { ...key, name: 'nobody' } });
+      const wrong = rfc2136NameServer({ installation, servers: [server], key: { ...key, name: 'nobody' } });
       expect(await wrong.checkRights(zone)).toMatchObject({ ok: false });
       expect(await dns.checkRights('elsewhere.example')).toMatchObject({ ok: false });
     });
@@ -171,7 +185,7 @@ for (const kind of kinds) {
       await adopted('lost');
       const path = await lossyPath(server);
       path.lose.answers = true;
-      const lossy = rfc2136NameServer({ servers: [path], key, timeoutMs: 400 });
+      const lossy = rfc2136NameServer({ installation, servers: [path], key, timeoutMs: 400 });
       const change = { owner: 'lost', from: 1, to: 2, records: answers('lost', ['10.3.0.2']) };
       expect(await lossy.ensureAnswers(change)).toMatchObject({ kind: 'already-applied', generation: 2 });
       expect(path.lost()).toBeGreaterThan(0);
@@ -190,7 +204,7 @@ for (const kind of kinds) {
     test('shows a dead server in the view and goes on with the living', async () => {
       await adopted('away');
       const dead = { host: '127.0.0.1', port: 1 };
-      const both = rfc2136NameServer({ servers: [server, dead], key, timeoutMs: 500 });
+      const both = rfc2136NameServer({ installation, servers: [server, dead], key, timeoutMs: 500 });
       const change = { owner: 'away', from: 1, to: 2, records: answers('away', ['10.4.0.2']) };
       const outcome = await both.ensureAnswers(change);
       expect(outcome).toMatchObject({ kind: 'applied' });
@@ -198,7 +212,7 @@ for (const kind of kinds) {
       expect(views[0]).toMatchObject({ a: ['10.4.0.2'], generation: 2 });
       expect(views[1]?.error).toContain('127.0.0.1:1');
 
-      const none = rfc2136NameServer({ servers: [dead], key, timeoutMs: 500 });
+      const none = rfc2136NameServer({ installation, servers: [dead], key, timeoutMs: 500 });
       expect((await failureOf(none.ensureAnswers({ ...change, from: 2, to: 3 }))).failureClass).toBe('transient');
     });
 
@@ -233,7 +247,9 @@ for (const kind of kinds) {
     test('changes several names and a wildcard in one message', async () => {
       const names = [`multi.${zone}`, `*.multi.${zone}`, `www-multi.${zone}`];
       const all = { ...answers('multi', ['10.7.0.1']), names };
-      expect(await dns.ensureAnswers({ owner: 'multi', from: undefined, to: 1, records: all })).toMatchObject({
+      expect(
+        await dns.ensureAnswers({ owner: 'multi', from: undefined, to: 1, takingOver: 'anything', records: all }),
+      ).toMatchObject({
         kind: 'applied',
       });
       expect(
@@ -272,12 +288,12 @@ for (const kind of kinds) {
       async () => {
         await adopted('foreign');
         const claim = (generation: number) =>
-          `_umbra.foreign.${zone}. TXT "v=umbra1 owner=foreign generation=${generation}"`;
+          `_umbra.foreign.${zone}. TXT "v=umbra1 owner=foreign inst=${installation} generation=${generation}"`;
         expect(await nsupdate(server, [`prereq yxrrset ${claim(2)}`, `update delete foreign.${zone}. A`])).toBe(false);
         const newer = [
           `prereq yxrrset ${claim(1)}`,
           `update delete _umbra.foreign.${zone}. TXT`,
-          `update add _umbra.foreign.${zone}. 5 TXT "v=umbra1 owner=foreign generation=9"`,
+          `update add _umbra.foreign.${zone}. 5 TXT "v=umbra1 owner=foreign inst=${installation} generation=9"`,
         ];
         expect(await nsupdate(server, newer)).toBe(true);
         const change = { owner: 'foreign', from: 1, to: 2, records: answers('foreign', ['10.9.0.1']) };
@@ -312,10 +328,53 @@ for (const kind of kinds) {
           owner: 'hints',
           from: undefined,
           to: 1,
+          takingOver: 'anything',
           records: answers('hints', ['10.0.0.2', '10.0.0.3']),
         }),
       ).toMatchObject({ kind: 'applied' });
       expect(await hintsNow()).toBe('0001000001000302683200040008' + '0a000002' + '0a000003');
+    });
+
+    test('claims a fence without touching the answers, only from exactly the generation it knows, and once', async () => {
+      await adopted('intent');
+      const claim = { owner: 'intent', zone, names: [`intent.${zone}`], ttlSeconds: 5, fence: 'intent/0' };
+      expect(await dns.ensureIntent({ ...claim, from: 2, to: 3 })).toMatchObject({ kind: 'behind' });
+      expect(await dns.ensureIntent({ ...claim, from: 1, to: 2 })).toEqual({ kind: 'claimed', generation: 2 });
+      expect(await dns.ensureIntent({ ...claim, from: 1, to: 2 })).toEqual({ kind: 'claimed', generation: 2 });
+      const other = { ...claim, fence: 'intent/1' };
+      expect(await dns.ensureIntent({ ...other, from: 1, to: 2 })).toMatchObject({ kind: 'superseded' });
+      const seen = { owner: 'intent', generation: 2, intent: { fence: 'intent/0' }, a: ['10.0.0.1'] };
+      expect((await dns.observe(zone, claim.names)).servers[0]).toMatchObject(seen);
+      // The change of the answers that follows ends the claim of the fence.
+      const change = { owner: 'intent', from: 2, to: 3, records: answers('intent', ['10.0.0.2']) };
+      expect(await dns.ensureAnswers(change)).toMatchObject({ kind: 'applied' });
+      expect((await dns.observe(zone, claim.names)).servers[0]!.intent).toBeUndefined();
+    });
+
+    test('is refused by the claims of another installation, in every call', async () => {
+      await adopted('elsewhere');
+      const copy = rfc2136NameServer({ installation: 'a-copied-one', servers: [server], key });
+      const names = [`elsewhere.${zone}`];
+      const records = answers('elsewhere', ['10.0.0.9']);
+      const whose = { kind: 'not-owned', found: { owner: 'elsewhere', installation } };
+      expect(await copy.ensureAnswers({ owner: 'elsewhere', from: 1, to: 2, records })).toMatchObject(whose);
+      expect(await copy.ensureAnswers({ owner: 'elsewhere', from: undefined, to: 1, records })).toMatchObject(whose);
+      const intent = { owner: 'elsewhere', from: 1, to: 2, zone, names, ttlSeconds: 5, fence: 'elsewhere/0' };
+      expect(await copy.ensureIntent(intent)).toMatchObject(whose);
+      await copy.release('elsewhere', zone, names);
+      expect((await dns.observe(zone, names)).servers[0]).toMatchObject({ generation: 1, a: ['10.0.0.1'] });
+    });
+
+    test('takes over only what leads where it was told, or anything when told so, and can give it back', async () => {
+      const names = [`given.${zone}`];
+      const change = { owner: 'given', from: undefined, to: 1, records: answers('given', ['10.0.0.7']) };
+      expect(await dns.ensureAnswers(change)).toMatchObject({ kind: 'answers-differ', found: { a: ['10.0.0.1'] } });
+      expect((await dns.observe(zone, names)).servers[0]).toMatchObject({ a: ['10.0.0.1'] });
+      const former = [{ name: names[0]!, a: ['10.0.0.1'], aaaa: [], ttlSeconds: 5 }];
+      expect(await dns.ensureAnswers({ ...change, takingOver: 'anything' })).toMatchObject({ kind: 'applied', former });
+      await dns.release('given', zone, names, former);
+      const { owner, a } = (await dns.observe(zone, names)).servers[0]!;
+      expect({ owner, a }).toEqual({ owner: undefined, a: ['10.0.0.1'] });
     });
 
     test('goes on from an older claim of its own: a zone restored from backup', async () => {

@@ -7,6 +7,9 @@ import { rfc2136NameServer } from '../../../src/providers/dns/rfc2136.ts';
 import { key, startTestServer, zone } from './servers.ts';
 import type { ShapeName } from '../../../src/demo/shapes.ts';
 
+/** Of the Umbra that the claims are written by. */
+const installation = '3f9c2a71b0de';
+
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
@@ -47,9 +50,9 @@ describe('the load of the demonstration', () => {
     );
     expect([...rates.keys()]).toEqual(['shop', 'news', 'wild']);
 
-    const dns = rfc2136NameServer({ servers: [server], key });
+    const dns = rfc2136NameServer({ installation, servers: [server], key });
     const change = { zone, names: [`shop.${zone}`], ttlSeconds: 5, a: ['10.0.9.9'], aaaa: [] };
-    await dns.ensureAnswers({ owner: 'shop', from: undefined, to: 1, records: change });
+    await dns.ensureAnswers({ owner: 'shop', from: undefined, to: 1, takingOver: 'anything', records: change });
     await until(() => load.get('10.0.0.0') === 0 && (load.get('10.0.9.9') ?? 0) > 0, 'load on the new address only');
     expect(running.counts().lost).toBe(0);
   }, 40_000);

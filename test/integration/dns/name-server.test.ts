@@ -15,6 +15,9 @@ import { rfc2136NameServer } from '../../../src/providers/dns/rfc2136.ts';
 import { available, key, zone } from './servers.ts';
 import type { NameServerKind, RunningNameServer } from '../../../src/demo/name-server.ts';
 
+/** Of the Umbra that the claims are written by. */
+const installation = '3f9c2a71b0de';
+
 const records = [{ name: `shop.${zone}`, type: 'A' as const, ttlSeconds: 5, value: '10.0.0.1' }];
 
 /** The part of dnstap.proto that we send and the oracle reads. */
@@ -169,14 +172,16 @@ for (const kind of kinds) {
     test('continues the zone it finds after a restart', async () => {
       const dir = await folder();
       const first = await started({ dir, prefer: kind });
-      const dns = rfc2136NameServer({ servers: [first], key });
+      const dns = rfc2136NameServer({ installation, servers: [first], key });
       const change = { zone, names: [`shop.${zone}`], ttlSeconds: 5, a: ['10.0.0.2'], aaaa: [] };
-      expect(await dns.ensureAnswers({ owner: 'shop', from: undefined, to: 1, records: change })).toMatchObject({
+      expect(
+        await dns.ensureAnswers({ owner: 'shop', from: undefined, to: 1, takingOver: 'anything', records: change }),
+      ).toMatchObject({
         kind: 'applied',
       });
       await first.close();
       const second = await started({ dir, prefer: kind });
-      const again = rfc2136NameServer({ servers: [second], key });
+      const again = rfc2136NameServer({ installation, servers: [second], key });
       expect((await again.observe(zone, [`shop.${zone}`])).servers[0]).toMatchObject({
         a: ['10.0.0.2'],
         owner: 'shop',

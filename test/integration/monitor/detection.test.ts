@@ -12,6 +12,9 @@ import type { NameServer } from '../../../src/ports/name-server.ts';
 import type { TestServer } from '../dns/servers.ts';
 import type { Guest } from './guests.ts';
 
+/** Of the Umbra that the claims are written by. */
+const installation = '3f9c2a71b0de';
+
 const count = 20;
 const ids = Array.from({ length: count }, (_, i) => `vm${i}`);
 
@@ -29,13 +32,19 @@ describe('twenty hosted VMs that fail at once', () => {
   beforeAll(async () => {
     const records = ids.map((id) => ({ name: `${id}.${zone}`, type: 'A' as const, ttlSeconds: 5, value: '10.0.0.1' }));
     server = await startTestServer(available('bind') ? 'bind' : 'embedded', records);
-    dns = rfc2136NameServer({ servers: [server], key });
+    dns = rfc2136NameServer({ installation, servers: [server], key });
     const change = (id: string, a: string) => ({ zone, names: [`${id}.${zone}`], ttlSeconds: 5, a: [a], aaaa: [] });
     guests = await Promise.all(
       ids.map((_, i) => startGuest(process.platform === 'linux' ? `127.30.0.${i + 1}` : '127.0.0.1')),
     );
     for (const [i, id] of ids.entries()) {
-      await dns.ensureAnswers({ owner: id, from: undefined, to: 1, records: change(id, guests[i]!.address) });
+      await dns.ensureAnswers({
+        owner: id,
+        from: undefined,
+        to: 1,
+        takingOver: 'anything',
+        records: change(id, guests[i]!.address),
+      });
     }
     const list = ids.map((id, i): MonitoredInstance => {
       const check = { kind: 'http' as const, port: guests[i]!.port, intervalMs: 1_000, timeoutMs: 2_000, failures: 3 };

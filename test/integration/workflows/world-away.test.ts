@@ -30,6 +30,8 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+const installation = '3f9c2a71b0de';
+
 describe('a name server over the wire', () => {
   const theatre = new Theatre();
   let stage: Stage;
@@ -37,10 +39,10 @@ describe('a name server over the wire', () => {
   test('a wrong TSIG key holds the adoption, is said, changes nothing, and the right one mends it', async () => {
     const dns = await startEmbeddedNameServer({ host: '127.0.0.1', port: 0, zone, key: keyOf(1), records });
     const servers = [{ host: '127.0.0.1', port: dns.port }];
-    const right = rfc2136NameServer({ servers, key: keyOf(1) });
+    const right = rfc2136NameServer({ installation, servers, key: keyOf(1) });
     try {
       stage = theatre.stage(specOf('shop'));
-      stage.world.nameServer = rfc2136NameServer({ servers, key: keyOf(2) });
+      stage.world.nameServer = rfc2136NameServer({ installation, servers, key: keyOf(2) });
       await stage.work();
       await stage.begin();
       const { trouble, phase } = await stage.until('it is said', (state) => state.trouble !== null);
@@ -61,7 +63,7 @@ describe('a name server over the wire', () => {
     const options = { host: '127.0.0.1', zone, key: keyOf(1), records };
     let dns = await startEmbeddedNameServer({ ...options, port: 0 });
     const { port } = dns;
-    const client = rfc2136NameServer({ servers: [{ host: '127.0.0.1', port }], key: keyOf(1) });
+    const client = rfc2136NameServer({ installation, servers: [{ host: '127.0.0.1', port }], key: keyOf(1) });
     try {
       stage = theatre.stage(specOf('shop'));
       stage.world.nameServer = client;
@@ -76,7 +78,7 @@ describe('a name server over the wire', () => {
       await stage.until('it says why', ({ trouble }) => trouble !== null, 40_000);
       expect((await stage.state()).serving).toEqual(['shop/0']);
       // As it left: an owner and generation 1.
-      const value = claimText({ owner: 'shop', generation: 1 });
+      const value = claimText({ owner: 'shop', installation, generation: 1 });
       const claim = { name: claimName('shop.example.test'), type: 'TXT', ttlSeconds: 5, value } as const;
       dns = await startEmbeddedNameServer({ ...options, port, records: [...records, claim] });
       await stage.until('probation', ({ phase }) => phase.kind === 'probation', 40_000);

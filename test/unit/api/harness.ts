@@ -80,7 +80,7 @@ function storesOf(state: Omit<World, 'api'>, listeners: ((id: string) => void)[]
       current: () => Promise.resolve(revisions.at(-1)),
       append: (inventory, text, by, expected) => {
         if (revisions.length !== expected) return Promise.resolve(undefined);
-        revisions.push({ revision: expected + 1, appliedAt: 1, by, inventory, text });
+        revisions.push({ revision: expected + 1, appliedAt: 1, by, inventory, text, installation: '3f9c2a71b0de' });
         return Promise.resolve(revisions.at(-1));
       },
       onChange: () => Promise.resolve(nothing),

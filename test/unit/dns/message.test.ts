@@ -13,6 +13,8 @@ import { addressData, addressOf, recordType, textData, textOf } from '../../../s
 import { claimIs, replaceAnswers } from '../../../src/providers/dns/update-records.ts';
 import type { ResourceRecord } from '../../../src/providers/dns/record.ts';
 
+const installation = '3f9c2a71b0de';
+
 const record = (type: number, data: Buffer): ResourceRecord => ({ name: 'a.example', type, class: 1, ttl: 5, data });
 
 describe('names on the wire', () => {
@@ -143,11 +145,14 @@ describe('messages', () => {
   });
 
   test('an update keeps its empty records and its classes', () => {
-    const prerequisites = [claimIs('x.vm.example', 'nothing'), claimIs('y.vm.example', { owner: 'y', generation: 4 })];
+    const prerequisites = [
+      claimIs('x.vm.example', 'nothing'),
+      claimIs('y.vm.example', { owner: 'y', installation, generation: 4 }),
+    ];
     const updates = replaceAnswers(
       ['x.vm.example'],
       { a: ['10.0.0.1'], aaaa: [], ttlSeconds: 5 },
-      { owner: 'x', generation: 5 },
+      { owner: 'x', installation, generation: 5 },
     );
     const message = decodeMessage(encodeMessage(updateMessage(1, 'vm.example', prerequisites, updates)));
     expect(message.opcode).toBe(opcode.UPDATE);
@@ -158,7 +163,7 @@ describe('messages', () => {
       [255, 28, 0],
       [1, 1, 4],
       [255, 16, 0],
-      [1, 16, 30],
+      [1, 16, 48],
     ]);
   });
 
@@ -167,7 +172,7 @@ describe('messages', () => {
       updateMessage(
         9,
         'vm.example',
-        [claimIs('x.vm.example', { owner: 'x', generation: 1 })],
+        [claimIs('x.vm.example', { owner: 'x', installation, generation: 1 })],
         [
           {
             name: 'x.vm.example',

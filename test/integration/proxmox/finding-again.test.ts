@@ -37,7 +37,13 @@ const adopt = (of = spec): ReturnType<Adoption['ensureAdopted']> => {
   return new MockActivityEnvironment().run(ensureAdopted, of);
 };
 const answers = (address: string): void => {
-  dns.names.set(spec.names[0]!, { a: [address], aaaa: [], owner: 'shop', generation: 5 });
+  dns.names.set(spec.names[0]!, {
+    a: [address],
+    aaaa: [],
+    owner: 'shop',
+    installation: dns.installation,
+    generation: 5,
+  });
 };
 
 test('what the markers on Proxmox and the answers in DNS agree on is taken up, and nothing is written', async () => {

@@ -75,7 +75,13 @@ describe('a hosted VM whose workflow is lost with Temporal', () => {
     hypervisor.add({ ...standing(0, 'retired'), vmid: 101, address: '10.0.0.11', power: 'stopped', marker: retired });
     hypervisor.add(standing(1, 'primary', { protected: true }));
     hypervisor.add(standing(3, 'shadow', { power: 'paused' }));
-    dns.names.set('shop.example.test', { a: ['10.0.1.1'], aaaa: [], owner: 'shop', generation: 7 });
+    dns.names.set('shop.example.test', {
+      a: ['10.0.1.1'],
+      aaaa: [],
+      owner: 'shop',
+      installation: dns.installation,
+      generation: 7,
+    });
     await stage.work();
     await beginBesideWhatIsThere();
     const found = await stage.until('it is taken up', ({ phase }) => phase.kind === 'guarded');
@@ -95,7 +101,13 @@ describe('a hosted VM whose workflow is lost with Temporal', () => {
     const { hypervisor, dns } = stage.world;
     const stranger = standing(1, 'shadow');
     hypervisor.add({ ...stranger, marker: { ...stranger.marker!, hostedVmId: 'blog' } });
-    dns.names.set('shop.example.test', { a: ['10.0.1.1'], aaaa: [], owner: 'shop', generation: 7 });
+    dns.names.set('shop.example.test', {
+      a: ['10.0.1.1'],
+      aaaa: [],
+      owner: 'shop',
+      installation: dns.installation,
+      generation: 7,
+    });
     await stage.work();
     await beginBesideWhatIsThere();
     const held = await stage.until('it is held', ({ trouble }) => trouble?.code === 'answers-elsewhere');

@@ -89,7 +89,7 @@ export function rfc2136NameServer(options: Rfc2136Options): NameServer {
   const access = (signal: AbortSignal | undefined): ZoneAccess => ({
     send: (zone, prerequisites, updates) => send(zone, prerequisites, updates, signal),
     claimsOf: (names) => readClaims(names, signal),
-    viewOf: (name) => viewOf(primary!, name, within(signal)),
+    viewOf: (name) => viewOf(primary, name, within(signal)),
     now,
   });
 

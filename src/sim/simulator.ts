@@ -1,5 +1,6 @@
 import { RealClock, VirtualClock } from './clock.ts';
 import { Cluster } from './cluster/cluster.ts';
+import { schedulerPeriodMs } from './cluster/replication.ts';
 import { usualTiming } from './cluster/timing.ts';
 import type { Timing } from './cluster/timing.ts';
 import { listenForCommands } from './control.ts';
@@ -99,6 +100,9 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   cluster.view.publish();
   const { timing } = cluster;
   clock.every(timing.statusPeriodMs, () => cluster.view.publish());
+  cluster.firewalls.apply();
+  clock.every(timing.firewallPeriodMs, () => cluster.firewalls.apply());
+  clock.every(schedulerPeriodMs, () => cluster.replication.run(clock.now()));
   clock.every(cluster.ha.lookMs, () => void cluster.ha.look().catch((error: unknown) => cluster.log(String(error))));
   const heartbeat: { url: string | undefined } = { url: options.heartbeatUrl };
   clock.every(heartbeatMs, () => beatHearts(cluster, () => heartbeat.url));

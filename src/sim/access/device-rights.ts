@@ -1,5 +1,5 @@
 import { isCdrom, isCloudInit, isDriveSlot, parseDrive } from '../cluster/drive.ts';
-import { parseVolume, volumeParts } from '../cluster/volumes.ts';
+import { archiveOwner, parseVolume, volumeParts } from '../cluster/volumes.ts';
 import { parsePropertyString } from '../api/parameters.ts';
 import { propertyStrings, usbDevice, virtioFs } from '../api/property-strings.ts';
 import { badParameter, failed } from '../api/refusal.ts';
@@ -57,7 +57,7 @@ function snippetsOf(custom: string | undefined): string[] {
 }
 
 /** A volume may be used by who may allocate on its storage, by its owner, or by who may change its owner's disks. */
-function requireVolumeAccess(call: Call, vmid: number, volid: string, wanted?: string): void {
+export function requireVolumeAccess(call: Call, vmid: number | undefined, volid: string, wanted?: string): void {
   const { cluster, who } = call;
   const parts = volumeParts(volid);
   if (parts === undefined) throw failed('Only root can pass arbitrary filesystem paths.');
@@ -67,11 +67,14 @@ function requireVolumeAccess(call: Call, vmid: number, volid: string, wanted?: s
   if (wanted !== undefined && content !== wanted)
     throw failed(`unable to use volume ${volid} - content type needs to be '${wanted}'`);
   if (has(cluster.world, who, `/storage/${storage}`, 'Datastore.Allocate')) return;
-  const owner = parseVolume(volid)?.owner;
+  const owner = content === 'backup' ? archiveOwner(volid) : parseVolume(volid)?.owner;
   if (content === 'iso' || content === 'vztmpl' || content === 'import')
     checkAny(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace', 'Datastore.Audit']);
   else if (owner === undefined) throw failed(`missing privileges to access ${volid}`);
-  else if (owner !== vmid) {
+  else if (owner !== vmid && content === 'backup') {
+    check(cluster.world, who, `/storage/${storage}`, ['Datastore.AllocateSpace']);
+    check(cluster.world, who, `/vms/${owner}`, ['VM.Backup']);
+  } else if (owner !== vmid) {
     check(cluster.world, who, `/storage/${storage}`, ['Datastore.Audit']);
     check(cluster.world, who, `/vms/${owner}`, ['VM.Config.Disk']);
   }

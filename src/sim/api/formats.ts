@@ -1,4 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { firewallFormats } from './firewall-words.ts';
 
 /** Says what is wrong with a value, or nothing. The text ends as the real one does, with a line break. */
 export type Format = (value: string) => string | undefined;
@@ -24,6 +25,7 @@ const haResource = (value: string): boolean => /^[a-z]+:\S+$/.test(value);
 
 /** Named formats of single values. A name followed by `-list` or `-opt` is made from these. */
 const single: Record<string, Format> = {
+  ...firewallFormats,
   'pve-vmid': matches(/^[1-9][0-9]{2,8}$/, 'value does not look like a valid VM ID'),
   'pve-node': matches(/^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?$/, 'value does not look like a valid node name'),
   'pve-storage-id': matches(
@@ -83,6 +85,22 @@ const single: Record<string, Format> = {
   CIDR: (value) => (cidr4(value) || cidr6(value) ? undefined : 'value does not look like a valid CIDR network\n'),
   address: (value) =>
     isIP(value) || dnsName.test(value) ? undefined : `value does not look like a valid address: ${value}\n`,
+  'pve-replication-job-id': (value) =>
+    !/^\d+-\d+$/.test(value)
+      ? `invalid replication job id '${value}'\n`
+      : Number(value.split('-')[0]) < 100
+        ? `invalid replication job id '${value}' (guest IDs < 100 are reseved)\n`
+        : undefined,
+  // Days, dates and times with their ranges, lists and steps; or a word for one of them.
+  'pve-calendar-event': matches(
+    /^(?:minutely|hourly|daily|weekly|monthly|yearly|quarterly|semiannually|[a-z.,\d*/:\- ]*[\d*][\d*/:,.\- ]*|(?:mon|tue|wed|thu|fri|sat|sun)(?:(?:\.\.|,)(?:mon|tue|wed|thu|fri|sat|sun))*)$/i,
+    (value) => `invalid calendar event '${value}' - unable to parse calendar event`,
+  ),
+  'pve-day-of-week': matches(/^(?:mon|tue|wed|thu|fri|sat|sun)$/, (value) => `invalid day '${value}'`),
+  'email-or-username': matches(
+    /^(?:[^\s@]+@[^\s@]+\.[^\s@]+|[^\s:/@]+@[A-Za-z][A-Za-z0-9.\-_]+)$/,
+    'value does not look like a valid email address or user name',
+  ),
   // Every layer that passes the refusal on adds a line break.
   'storage-pair': (value) => {
     const ids = value === '1' ? [] : /^[^:]+:[^:]+$/.test(value) ? value.split(':') : [value];

@@ -1,5 +1,6 @@
 import { accessHandlers } from './handlers/access.ts';
 import { agentHandlers } from './handlers/agent.ts';
+import { backupJobHandlers } from './handlers/backup-jobs.ts';
 import { bulkActionHandlers } from './handlers/bulk-action.ts';
 import { cloneHandlers } from './handlers/clone.ts';
 import { clusterHandlers } from './handlers/cluster.ts';
@@ -8,6 +9,9 @@ import { configHandlers } from './handlers/config.ts';
 import { createHandlers } from './handlers/create.ts';
 import { destroyHandlers } from './handlers/destroy.ts';
 import { diskHandlers } from './handlers/disks.ts';
+import { firewallOptionHandlers } from './handlers/firewall-options.ts';
+import { firewallRuleHandlers } from './handlers/firewall-rules.ts';
+import { firewallSetHandlers } from './handlers/firewall-sets.ts';
 import { haHandlers } from './handlers/ha.ts';
 import { haRuleHandlers } from './handlers/ha-rules.ts';
 import { migrateHandlers } from './handlers/migrate.ts';
@@ -15,8 +19,11 @@ import { moveDiskHandlers } from './handlers/move-disk.ts';
 import { nodeHandlers } from './handlers/nodes.ts';
 import { poolHandlers } from './handlers/pools.ts';
 import { powerHandlers } from './handlers/power.ts';
+import { replicationHandlers } from './handlers/replication.ts';
 import { snapshotHandlers } from './handlers/snapshots.ts';
 import { statusHandlers } from './handlers/status.ts';
+import { vzdumpHandlers } from './handlers/vzdump.ts';
+import { monitorHandlers } from './handlers/monitor.ts';
 import { taskHandlers } from './handlers/tasks.ts';
 import type { Handler, Operation } from './operation.ts';
 
@@ -24,6 +31,7 @@ import type { Handler, Operation } from './operation.ts';
 const handlers: Readonly<Record<string, Handler>> = {
   ...accessHandlers,
   ...agentHandlers,
+  ...backupJobHandlers,
   ...bulkActionHandlers,
   ...cloneHandlers,
   ...clusterHandlers,
@@ -32,6 +40,9 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...createHandlers,
   ...destroyHandlers,
   ...diskHandlers,
+  ...firewallOptionHandlers,
+  ...firewallRuleHandlers,
+  ...firewallSetHandlers,
   ...haHandlers,
   ...haRuleHandlers,
   ...migrateHandlers,
@@ -39,9 +50,12 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...nodeHandlers,
   ...poolHandlers,
   ...powerHandlers,
+  ...replicationHandlers,
   ...snapshotHandlers,
   ...statusHandlers,
   ...taskHandlers,
+  ...vzdumpHandlers,
+  ...monitorHandlers,
 };
 
 export function handlerOf(operation: Operation): Handler {

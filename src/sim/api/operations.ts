@@ -1,8 +1,11 @@
+import { backupOperations } from './backup-operations.ts';
 import { bulkOperations } from './bulk-operations.ts';
 import { diskChoice, diskNames, guestOptions, unusedNames, updateOnly } from './guest-options.ts';
 import { atMost, flag, like, must, needs, oneOf, pattern, since9, text, whole } from './parameter-words.ts';
 import { machine } from './property-strings.ts';
+import { firewallOperations } from './firewall-operations.ts';
 import { haOperations } from './ha-operations.ts';
+import { replicationOperations } from './replication-operations.ts';
 import type { Operation, Permission } from './operation.ts';
 import type { Parameter, Parameters } from './parameters.ts';
 import { anybody, atNode, byDaemon, byDaemonAtNode, on, onAny, onGuest, row } from './rows.ts';
@@ -405,6 +408,25 @@ const agentRows: Operation[] = [
   row(`GET ${guest}/agent`, anybody, ofGuest, atNode),
   row(`POST ${guest}/agent/ping`, agentAudit, ofGuest, byDaemonAtNode),
   row(
+    `POST ${guest}/agent/fsfreeze-freeze`,
+    agent('VM.GuestAgent.FileSystemMgmt', 'VM.GuestAgent.Unrestricted'),
+    ofGuest,
+    byDaemonAtNode,
+  ),
+  row(
+    `GET ${guest}/agent/file-read`,
+    agent('VM.GuestAgent.FileRead', 'VM.GuestAgent.Unrestricted'),
+    { ...ofGuest, file: must(text), count: since9(whole(1, 16777216)), offset: since9(whole(0)), decode: since9(flag) },
+    byDaemonAtNode,
+  ),
+  row(
+    `POST ${guest}/monitor`,
+    (release) => (release === '8.4' ? onGuest('VM.Monitor') : onAny('/vms/{vmid}', 'Sys.Audit', 'Sys.Modify')),
+    { ...ofGuest, command: must(text) },
+    byDaemonAtNode,
+  ),
+  row(`PUT ${guest}/sendkey`, onGuest('VM.Console'), { ...ofGuest, key: must(text), skiplock }, byDaemonAtNode),
+  row(
     `POST ${guest}/agent/fsfreeze-status`,
     agent('VM.GuestAgent.Audit', 'VM.GuestAgent.FileSystemMgmt', 'VM.GuestAgent.Unrestricted'),
     ofGuest,
@@ -427,6 +449,9 @@ export const operations: readonly Operation[] = [
   ...clusterRows,
   ...bulkOperations,
   ...haOperations,
+  ...firewallOperations,
+  ...backupOperations,
+  ...replicationOperations,
   ...nodeRows,
   ...guestRows,
   ...powerRows,

@@ -18,6 +18,7 @@ export type Parameter = {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly maxLength?: number;
+  readonly minLength?: number;
   readonly enum?: readonly string[];
   readonly requires?: string;
   readonly items?: Parameter;
@@ -86,7 +87,7 @@ function checkValue(parameter: Parameter, value: Value | undefined, path: string
 }
 
 function textRefusal(parameter: Parameter, text: string, path: string): string | undefined {
-  const { format, pattern, maxLength, minimum, maximum } = parameter;
+  const { format, pattern, maxLength, minLength, minimum, maximum } = parameter;
   if (format !== undefined) {
     const wrong = formatRefusal(format, text, path) ?? parameter.verify?.(text);
     if (wrong !== undefined) return `invalid format - ${wrong}`;
@@ -94,6 +95,7 @@ function textRefusal(parameter: Parameter, text: string, path: string): string |
   if (pattern !== undefined && !new RegExp(`^(?:${pattern})$`).test(text))
     return 'value does not match the regex pattern';
   if (maxLength !== undefined && text.length > maxLength) return `value may only be ${maxLength} characters long`;
+  if (minLength !== undefined && text.length < minLength) return `value must be at least ${minLength} characters long`;
   if (number.test(text)) {
     if (maximum !== undefined && Number(text) > maximum) return `value must have a maximum value of ${maximum}`;
     if (minimum !== undefined && Number(text) < minimum) return `value must have a minimum value of ${minimum}`;

@@ -203,6 +203,14 @@ export const propertyStrings: Readonly<Record<string, PropertyString>> = {
     level: since9(whole(1)),
     'phys-bits': pattern('(?:host|[89]|[1-5]\\d|6[0-4])'),
   },
+  'backup-fleecing': { enabled: byDefault(flag), storage: like('pve-storage-id') },
+  'backup-performance': { 'max-workers': whole(1, 256), 'pbs-entries-max': whole(1) },
+  'prune-backups': {
+    'keep-all': flag,
+    ...Object.fromEntries(
+      ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'].map((every) => [`keep-${every}`, whole(0)]),
+    ),
+  },
   'pve-qm-rng': {
     source: byDefault(must(oneOf('/dev/urandom', '/dev/random', '/dev/hwrng'))),
     max_bytes: whole(),

@@ -3,9 +3,11 @@ import { failed } from '../api/refusal.ts';
 import type { Clock } from '../clock.ts';
 import { Machines } from '../guests/machine.ts';
 import type { World, WorldGuest } from '../world/world.ts';
+import { Firewalls } from './firewall.ts';
 import { HaManager } from './ha.ts';
 import { Locks } from './locks.ts';
 import { Tasks } from './tasks.ts';
+import { Replication } from './replication.ts';
 import type { Timing } from './timing.ts';
 import { View } from './view.ts';
 import { Volumes } from './volumes.ts';
@@ -26,6 +28,8 @@ export class Cluster {
   /** Set by a fault; otherwise counted from the nodes that are up. */
   quorumLost = false;
   readonly ha: HaManager;
+  readonly firewalls: Firewalls;
+  readonly replication: Replication;
   /** SHA-256 of the certificate every node shows. */
   fingerprint: string | undefined;
   /** Whether guests come with an agent that answers. */
@@ -45,6 +49,8 @@ export class Cluster {
     this.machines = new Machines(clock);
     this.view = new View(this);
     this.ha = new HaManager(this);
+    this.firewalls = new Firewalls(world);
+    this.replication = new Replication(world);
   }
 
   isUp(node: string): boolean {
@@ -68,6 +74,18 @@ export class Cluster {
 
   requireQuorum(node: string): void {
     if (!this.quorate(node)) throw failed('cluster not ready - no quorum?');
+  }
+
+  /** A lock of the cluster's file system, under which one of its files is written. Nobody holds one for long. */
+  requireClusterLock(node: string, name: string): void {
+    if (!this.quorate(node)) throw failed(`cfs-lock '${name}' error: no quorum!`);
+  }
+
+  /** The words of writing a guest's configuration where the cluster's file system only reads. */
+  requireWritable(node: string, vmid: number): void {
+    if (this.quorate(node)) return;
+    const file = `/etc/pve/nodes/${node}/qemu-server/${vmid}.conf.tmp.${4000 + (vmid % 1000)}`;
+    throw failed(`unable to open file '${file}' - Permission denied`);
   }
 
   requireNode(node: string): void {

@@ -1,5 +1,6 @@
 import { failed } from '../api/refusal.ts';
 import { without } from '../without.ts';
+import type { Machine } from '../guests/machine.ts';
 import type { Cluster } from './cluster.ts';
 import { disksOf } from './drive.ts';
 import { applyPending } from './pending.ts';
@@ -15,8 +16,7 @@ export async function startGuest(cluster: Cluster, node: string, vmid: number, w
     const machine = cluster.machines.get(vmid);
     // While a backup runs the guest is only told to go on.
     if (current['lock'] === 'backup' && machine) {
-      if (machine.qmp === 'paused') machine.qmp = 'running';
-      cluster.machines.changed(vmid);
+      goOn(cluster, machine);
       return;
     }
     if (!suspended) cluster.requireUnlocked(guest);
@@ -38,6 +38,13 @@ export async function startGuest(cluster: Cluster, node: string, vmid: number, w
     cluster.machines.start(vmid, node, guest.config.current, suspended ? 0 : cluster.timing.bootMs);
     guest.running = true;
   });
+}
+
+/** A processor that stands still runs on; one that has never run boots. */
+export function goOn(cluster: Cluster, machine: Machine): void {
+  if (machine.qmp === 'prelaunch') machine.bootedAt = cluster.clock.now() + cluster.timing.bootMs;
+  if (machine.qmp === 'prelaunch' || machine.qmp === 'paused') machine.qmp = 'running';
+  cluster.machines.changed(machine.vmid);
 }
 
 /** Room is what the node has, less what its running guests were promised. */

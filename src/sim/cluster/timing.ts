@@ -8,6 +8,8 @@ export type Timing = {
   readonly unreachableMs: number;
   /** pvestatd publishes what it sees this often. */
   readonly statusPeriodMs: number;
+  /** The firewalls read their files this often. */
+  readonly firewallPeriodMs: number;
   /** Age at which what a node published counts for nothing. */
   readonly statusExpiryMs: number;
   /** From QEMU's start until the guest serves and its agent answers. */
@@ -40,6 +42,7 @@ export const usualTiming: Timing = {
   proxyTimeoutMs: 30_000,
   unreachableMs: 3000,
   statusPeriodMs: 10_000,
+  firewallPeriodMs: 10_000,
   statusExpiryMs: 300_000,
   bootMs: 3000,
   shutdownMs: 1500,

@@ -47,6 +47,12 @@ export function volumeParts(volid: string): { storage: string; name: string; con
   return { storage, name, content: folder ?? (parseVolume(volid) ? 'images' : undefined) };
 }
 
+/** Whose backup an archive is, by its name. */
+export const archiveOwner = (volid: string): number | undefined => {
+  const vmid = /:backup\/vzdump-(?:qemu|lxc)-(\d+)-/.exec(volid)?.[1];
+  return vmid === undefined ? undefined : Number(vmid);
+};
+
 /** The volumes of a cluster and what its kinds of storage can do with them. */
 export class Volumes {
   readonly #world: World;

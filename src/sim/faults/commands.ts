@@ -54,7 +54,11 @@ function troubleGuest(scene: Scene, words: readonly string[]): string {
   if (what === 'pause') machine.qmp = 'paused';
   else {
     machine.trouble = what === 'ok' ? 'none' : what;
-    if (what === 'ok') machine.qmp = 'running';
+    if (what === 'ok') {
+      machine.qmp = 'running';
+      machine.frozen = false;
+      machine.linksDown.clear();
+    }
     if (what === 'lose-disk') machine.qmp = 'running';
   }
   cluster.machines.changed(vmid);

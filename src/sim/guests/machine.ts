@@ -16,9 +16,14 @@ export type Machine = {
   readonly options: Options;
   readonly startedAt: number;
   /** When the guest's services and its agent answer. */
-  readonly bootedAt: number;
-  qmp: 'running' | 'paused' | 'io-error' | 'internal-error';
+  bootedAt: number;
+  /** `prelaunch` is a process whose processor has never run: a backup of a guest that is off has one. */
+  qmp: 'running' | 'paused' | 'prelaunch' | 'io-error' | 'internal-error';
   trouble: Trouble;
+  /** Cards whose cable QEMU was told to pull, whatever the configuration says. */
+  readonly linksDown: Set<string>;
+  /** The agent holds the file systems still: nothing is written, and it answers only about that. */
+  frozen: boolean;
 };
 
 /** Above this share of its capacity a guest gets slow: queueing, not work, makes the time. */
@@ -62,6 +67,8 @@ export class Machines {
       bootedAt: now + bootMs,
       qmp: 'running',
       trouble: 'none',
+      linksDown: new Set(),
+      frozen: false,
     };
     this.#machines.set(vmid, machine);
     this.changed(vmid);

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Cluster } from '../cluster/cluster.ts';
 import { addressOf } from '../cluster/drive.ts';
 import type { Machine } from './machine.ts';
+import { fateOf, isUnplugged } from './reach.ts';
 
 type Service = {
   readonly server: Server;
@@ -45,12 +46,23 @@ export class GuestServices {
 
   #open(machine: Machine, address: string): void {
     const { vmid } = machine;
+    /** Connections whose packets a firewall loses from the first on. */
+    const lost = new WeakSet<Socket>();
     const server = createServer((request, response) => {
+      if (lost.has(request.socket)) {
+        request.resume();
+        return;
+      }
       this.#answer(vmid, request, response).catch(() => response.socket?.destroy());
     });
     const sockets = new Set<Socket>();
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
+      const running = this.#cluster.machines.get(vmid);
+      const packet = { way: 'in', port: this.#port, peer: socket.remoteAddress ?? '' } as const;
+      const fate = running === undefined ? 'accept' : fateOf(this.#cluster, running, packet);
+      if (fate === 'drop') lost.add(socket);
+      if (fate === 'reject') socket.destroy();
       socket.on('error', () => socket.destroy());
       socket.on('close', () => sockets.delete(socket));
     });
@@ -77,6 +89,7 @@ export class GuestServices {
       machine.qmp !== 'running' ||
       machine.trouble === 'hang' ||
       machine.trouble === 'drop' ||
+      isUnplugged(machine) ||
       isolated.has(machine.node)
     )
       return;

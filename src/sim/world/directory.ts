@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { without } from '../without.ts';
+import { readArchives, writeArchives } from './archive-files.ts';
+import { readFirewalls, writeFirewalls } from './firewall-files.ts';
 import { formatGuestConfig, parseGuestConfig } from './guest-config.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { emptyWorld, releases, usualNode, usualStorageBytes } from './world.ts';
@@ -53,6 +55,10 @@ export async function loadWorld(folder: string): Promise<World> {
     world.haRules.set(id, { type, options });
   for (const { type, id, options } of parseSections(await read('ha/groups.cfg')))
     world.haGroups.set(id, { type, options });
+  for (const { id, options } of parseSections(await read('replication.cfg'))) world.replicationJobs.set(id, options);
+  for (const { id, options } of parseSections(await read('jobs.cfg'))) world.backupJobs.set(id, options);
+  world.firewalls = await readFirewalls(folder, world.nodes.keys());
+  world.archives = await readArchives(folder);
   for (const line of lines(await read('datacenter.cfg'))) {
     const at = line.indexOf(':');
     if (at > 0) world.datacenter[line.slice(0, at)] = line.slice(at + 1).trim();
@@ -216,6 +222,15 @@ export async function saveWorld(world: World, folder: string): Promise<void> {
     if (rules.size > 0) await write(`ha/${name}.cfg`, sections([...rules].map(([id, rule]) => ({ id, ...rule }))));
     else await rm(join(folder, `ha/${name}.cfg`), { force: true });
   }
+  for (const [name, type, jobs] of [
+    ['replication.cfg', 'local', world.replicationJobs],
+    ['jobs.cfg', 'vzdump', world.backupJobs],
+  ] as const) {
+    if (jobs.size > 0) await write(name, sections([...jobs].map(([id, options]) => ({ type, id, options }))));
+    else await rm(join(folder, name), { force: true });
+  }
+  await writeFirewalls(folder, world.firewalls);
+  await writeArchives(folder, world.archives);
   await write(
     'ha/resources.cfg',
     sections(

@@ -1,3 +1,4 @@
+import type { Firewall } from './firewall.ts';
 import type { GuestConfig } from './guest-config.ts';
 
 /** The releases whose differences the simulator knows. */
@@ -44,6 +45,9 @@ export type WorldHaResource = {
 /** Where resources may run, and with whom: an entry of `rules.cfg` (PVE 9) or `groups.cfg` (PVE 8), as written there. */
 export type WorldHaRule = { readonly type: string; readonly options: Record<string, string> };
 
+/** A backup of a guest: the two files it carries beside the disks. */
+export type WorldArchive = { readonly config: string; readonly firewall?: string };
+
 /** A cluster as it could be found on disk: what `/etc/pve` holds, the volumes, and which machines have power. */
 export type World = {
   release: Release;
@@ -62,6 +66,13 @@ export type World = {
   ha: Map<string, WorldHaResource>;
   haRules: Map<string, WorldHaRule>;
   haGroups: Map<string, WorldHaRule>;
+  /** The `.fw` files, by their names below `/etc/pve`; none where nobody set anything. */
+  firewalls: Map<string, Firewall>;
+  /** Entries of `replication.cfg` and of `jobs.cfg`, by their ids, as written there. */
+  replicationJobs: Map<string, Record<string, string>>;
+  backupJobs: Map<string, Record<string, string>>;
+  /** What the archives on storages hold, by volume: the guest's configuration and its firewall. */
+  archives: Map<string, WorldArchive>;
   /** `datacenter.cfg` as written. */
   datacenter: Record<string, string>;
 };
@@ -96,6 +107,10 @@ export const emptyWorld = (): World => ({
   ha: new Map(),
   haRules: new Map(),
   haGroups: new Map(),
+  firewalls: new Map(),
+  replicationJobs: new Map(),
+  backupJobs: new Map(),
+  archives: new Map(),
   datacenter: {},
 });
 

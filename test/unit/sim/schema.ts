@@ -30,12 +30,15 @@ type SchemaOperation = {
   readonly parameters?: SchemaParameters;
   readonly permissions?: { readonly check?: unknown; readonly user?: string };
   readonly protected?: number;
-  readonly proxyto?: string;
+  readonly proxyto?: string | null;
   readonly allowtoken?: number;
 };
 export type Schema = Record<string, SchemaOperation>;
 
-const file = resolve(import.meta.dirname, '../../../../shared/reference/proxmox-schema.json');
+const reference = resolve(import.meta.dirname, '../../../../shared/reference');
+const file = `${reference}/proxmox-schema.json`;
+/** Further operations, as PVE 9.1 has them. */
+const furtherFile = `${reference}/proxmox-schema-2.json`;
 const sections: Record<Release, string> = { '8.4': 'pve-8.4', '9.1': 'pve-9.1.3', '9.2': 'pve-9.2-live' };
 
 /** The official schema, which stays outside of the tree; undefined, with a line, where it is not. */
@@ -46,7 +49,10 @@ export function schemaOf(release: Release): Schema | undefined {
     process.stdout.write('skipped: ../shared/reference/proxmox-schema.json is not there\n');
     return undefined;
   }
-  return (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Schema>)[sections[release]];
+  const read = (name: string): Record<string, Schema> =>
+    JSON.parse(readFileSync(name, 'utf8')) as Record<string, Schema>;
+  const further = release === '9.1' && existsSync(furtherFile) ? read(furtherFile)['pve-9.1.3'] : {};
+  return { ...further, ...read(file)[sections[release]] };
 }
 
 /** All parameters a call may have in one table; what only one kind of it has, or needs, is optional. */

@@ -56,6 +56,15 @@ function interfaces(call: Call, vmid: number): object[] {
   return [{ name: 'lo', 'hardware-address': '00:00:00:00:00:00', 'ip-addresses': [ipv4('127.0.0.1', 8)] }, ...cards];
 }
 
+/** Holds the file systems still, or lets them go; answers how many there are. */
+function hold(call: Call, vmid: number, frozen: boolean): number {
+  call.cluster.machines.get(vmid)!.frozen = frozen;
+  return 1;
+}
+
+/** While the file systems stand still the agent does what writes nothing. */
+const whileFrozen = ['ping', 'info', 'fsfreeze-status', 'fsfreeze-thaw'];
+
 /** What each command of the agent answers. */
 const commands: Record<string, (call: Call, vmid: number) => unknown> = {
   ping: () => ({}),
@@ -84,15 +93,19 @@ const commands: Record<string, (call: Call, vmid: number) => unknown> = {
       disk: [],
     },
   ],
-  'fsfreeze-status': () => 'thawed',
-  'fsfreeze-freeze': () => 1,
-  'fsfreeze-thaw': () => 1,
+  'fsfreeze-status': (call, vmid) => (call.cluster.machines.get(vmid)!.frozen ? 'frozen' : 'thawed'),
+  'fsfreeze-freeze': (call, vmid) => hold(call, vmid, true),
+  'fsfreeze-thaw': (call, vmid) => hold(call, vmid, false),
   fstrim: () => ({ paths: [{ path: '/', trimmed: 0, minimum: 0 }] }),
   'get-vcpus': () => [{ 'logical-id': 0, online: true, 'can-offline': false }],
   'get-users': () => [],
   'get-timezone': () => ({ zone: 'UTC', offset: 0 }),
   'get-memory-blocks': () => [],
   'get-memory-block-info': () => ({ size: 134_217_728 }),
+  // What a simulated guest remembers of being put to sleep is nothing: it goes on.
+  'suspend-disk': () => ({}),
+  'suspend-hybrid': () => ({}),
+  'suspend-ram': () => ({}),
   shutdown: (call, vmid) => {
     call.cluster.halt(vmid);
     return {};
@@ -103,17 +116,30 @@ async function run(call: Call, command: string): Promise<unknown> {
   const vmid = await requireAgent(call);
   const answer = commands[command];
   if (!answer) throw failed(`The command guest-${command} has not been found`);
+  if (call.cluster.machines.get(vmid)!.frozen && !whileFrozen.includes(command)) {
+    const desc = `Command guest-${command} has been disabled: the command is not allowed`;
+    return { result: { error: { class: 'CommandNotFound', desc } } };
+  }
   return { result: answer(call, vmid) };
 }
+
+/** Commands that take more than a name; PVE has a call of its own for each. */
+const withParameters = ['exec', 'exec-status', 'file-read', 'file-write', 'set-user-password'];
 
 const agent = '/nodes/{node}/qemu/{vmid}/agent';
 const readable = ['get-fsinfo', 'get-host-name', 'get-osinfo', 'get-time', 'info', 'network-get-interfaces'];
 
 export const agentHandlers: Readonly<Record<string, Handler>> = {
-  [`GET ${agent}`]: () => Object.keys(commands).map((name) => ({ name })),
+  [`GET ${agent}`]: () => [...Object.keys(commands), ...withParameters].sort().map((name) => ({ name })),
   [`POST ${agent}`]: (call) => run(call, call.args.need('command')),
   [`POST ${agent}/ping`]: (call) => run(call, 'ping'),
   [`POST ${agent}/fsfreeze-status`]: (call) => run(call, 'fsfreeze-status'),
+  [`POST ${agent}/fsfreeze-freeze`]: (call) => run(call, 'fsfreeze-freeze'),
+  // A simulated guest has no files.
+  [`GET ${agent}/file-read`]: async (call) => {
+    await requireAgent(call);
+    throw failed(`Agent error: failed to open file '${call.args.need('file')}' (mode: 'r'): No such file or directory`);
+  },
   // Nothing runs in a simulated guest: a program is said to have ended at once, without a word.
   [`POST ${agent}/exec`]: async (call) => ({ pid: 1000 + (await requireAgent(call)) }),
   [`GET ${agent}/exec-status`]: async (call) => {

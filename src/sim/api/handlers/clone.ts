@@ -7,6 +7,7 @@ import type { Worker } from '../../cluster/tasks.ts';
 import { formatSize, humanBytes, parseVolume } from '../../cluster/volumes.ts';
 import type { VolumeFormat } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';
+import { guestFirewall } from '../../world/firewall.ts';
 import { emptyConfig } from '../../world/guest-config.ts';
 import type { Options } from '../../world/guest-config.ts';
 import { isShared, pathOf } from '../../world/world.ts';
@@ -112,6 +113,8 @@ async function cloneGuest(call: Call, vmid: number, newid: number, plan: ClonePl
     throw failed(`close (rename) atomic file '/etc/pve/nodes/${node}/qemu-server/${newid}.conf' failed: File exists`);
   }
   cluster.world.guests.set(newid, guest);
+  const firewall = cluster.world.firewalls.get(guestFirewall(vmid));
+  if (firewall) cluster.world.firewalls.set(guestFirewall(newid), structuredClone(firewall));
   try {
     const done: Options = {};
     for (const { drive, full } of plan.drives) {
@@ -137,6 +140,7 @@ async function cloneGuest(call: Call, vmid: number, newid: number, plan: ClonePl
     if (error instanceof WorkerGone) throw error;
     for (const volume of made) cluster.volumes.free(volume);
     cluster.world.guests.delete(newid);
+    cluster.world.firewalls.delete(guestFirewall(newid));
     throw failed(`clone failed: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -16,6 +16,7 @@ import { newMac, newUuid } from '../../cluster/identity.ts';
 import { applyPending, cleanPending, detach, hotplugPending } from '../../cluster/pending.ts';
 import type { Worker } from '../../cluster/tasks.ts';
 import { requireTags, uniqueTags } from '../../cluster/tags.ts';
+import { bootOrderOf } from '../../cluster/boot-order.ts';
 import { volumeParts } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';
 import { digestOf } from '../../world/guest-config.ts';
@@ -266,7 +267,7 @@ function leaveBootOrder(guest: WorldGuest, device: string): void {
   const boot = guest.config.pending['boot'] ?? guest.config.current['boot'] ?? '';
   const devices = /^order=([^,]*)$/.exec(boot)?.[1]?.split(';');
   if (!devices?.includes(device)) return;
-  guest.config.pending['boot'] = `order=${devices.filter((one) => one !== device).join(';')}`;
+  guest.config.pending['boot'] = bootOrderOf(devices.filter((one) => one !== device));
 }
 
 /** A boot order names devices that the guest has, or gets by the same call. */
@@ -299,7 +300,6 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
   const update = readUpdate(call);
   complete(call, update.set);
   requireRights(call, update);
-  cluster.requireQuorum(node);
   return cluster.locks.guest(node, vmid, 10_000, async () => {
     const guest = cluster.load(node, vmid);
     if (args.has('digest') && args.text('digest') !== digestOf(guest.config)) {
@@ -309,6 +309,7 @@ export async function updateConfig(call: Call, sync: boolean): Promise<string | 
     cluster.requireUnlocked(guest);
     revert(update, guest);
     balloonFits(update, guest);
+    cluster.requireWritable(node, vmid);
     if (sync) {
       await cluster.clock.sleep(cluster.timing.configMs);
       await carryOut(call, guest, update, {

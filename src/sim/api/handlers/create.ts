@@ -1,6 +1,7 @@
 import { requireDeviceRights, requireVolumes } from '../../access/device-rights.ts';
 import { requireBridges, requireOptionRights } from '../../access/option-rights.ts';
 import { check, checkGuest, has } from '../../access/permissions.ts';
+import { bootOrderOf } from '../../cluster/boot-order.ts';
 import { isDriveSlot } from '../../cluster/drive.ts';
 import { newUuid } from '../../cluster/identity.ts';
 import { startGuest } from '../../cluster/start.ts';
@@ -16,6 +17,7 @@ import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
 import { cardsOf, complete, normalize, resolveCdrom } from './config.ts';
 import { makeDisk } from './new-disk.ts';
+import { requireRestoreRights, restore } from './restore.ts';
 
 /** Parameters of the call that are not options of the guest. */
 const ofTheCall = [
@@ -23,7 +25,7 @@ const ofTheCall = [
   'import-working-storage',
 ];
 
-/** The order a guest boots in when nobody says: its first disk, its CD, its first card. A guest of nothing has a blank. */
+/** The order a guest boots in when nobody says: its first disk, its CD, its first card. */
 function bootOrder(options: Options): string {
   const disks = diskNames.filter((slot) => options[slot] !== undefined && !/^(?:efidisk|tpmstate)0$/.test(slot));
   const isCd = (slot: string): boolean => options[slot]!.includes('media=cdrom');
@@ -34,7 +36,7 @@ function bootOrder(options: Options): string {
       .sort()
       .find((key) => /^net\d+$/.test(key)),
   ].filter((slot) => slot !== undefined);
-  return found.length === 0 ? ' ' : `order=${found.join(';')}`;
+  return bootOrderOf(found);
 }
 
 /** What may be refused before the parameters are looked into: the pool, the storage, and what is to happen afterwards. */
@@ -47,6 +49,10 @@ function requireAllowed(call: Call, vmid: number): void {
   if (storage !== undefined) check(world, who, `/storage/${storage}`, ['Datastore.AllocateSpace']);
   if (args.flag('ha-managed')) check(world, who, '/', ['Sys.Console']);
   if (args.flag('start')) checkGuest(world, who, vmid, ['VM.PowerMgmt'], pool);
+  if (args.has('archive')) {
+    requireRestoreRights(call, vmid);
+    return;
+  }
   const allowed =
     has(world, who, `/vms/${vmid}`, 'VM.Allocate') ||
     (pool !== undefined && has(world, who, `/pool/${pool}`, 'VM.Allocate'));
@@ -93,7 +99,7 @@ export const createHandlers: Readonly<Record<string, Handler>> = {
     normalize(set);
     cluster.requireQuorum(node);
     requireAllowed(call, vmid);
-    if (args.has('archive')) throw failed('restoring from an archive is not part of the simulator');
+    if (args.has('archive')) return restore(call, vmid, set);
     resolveCdrom(set);
     requireRights(call, vmid, set);
     complete(call, set);

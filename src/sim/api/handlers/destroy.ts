@@ -1,5 +1,7 @@
 import { drivesOf, isCdrom } from '../../cluster/drive.ts';
 import { parseVolume } from '../../cluster/volumes.ts';
+import { guestFirewall } from '../../world/firewall.ts';
+import type { World } from '../../world/world.ts';
 import { failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
@@ -14,6 +16,20 @@ function requireDestroyable(call: Call, vmid: number): void {
     throw failed(`unable to remove VM ${vmid} - used in HA resources and purge parameter not set.`);
   }
   if (cluster.machines.get(vmid)) throw failed(`VM ${vmid} is running - destroy failed`);
+}
+
+/** No job is left for a guest that is purged: replication of it goes, and backups leave it out. */
+function forgetJobs(world: World, vmid: number): void {
+  for (const id of world.replicationJobs.keys()) if (id.startsWith(`${vmid}-`)) world.replicationJobs.delete(id);
+  for (const [id, job] of world.backupJobs) {
+    for (const list of ['vmid', 'exclude'] as const) {
+      if (job[list] === undefined) continue;
+      const others = job[list].split(/[,;\s]+/).filter((one) => one !== '' && one !== String(vmid));
+      if (others.length > 0) job[list] = others.join(',');
+      else if (list === 'vmid') world.backupJobs.delete(id);
+      else Reflect.deleteProperty(job, list);
+    }
+  }
 }
 
 export const destroyHandlers: Readonly<Record<string, Handler>> = {
@@ -43,6 +59,7 @@ export const destroyHandlers: Readonly<Record<string, Handler>> = {
         const inUse = owned.filter((file) => cluster.volumes.childrenOf(file, node).length > 0);
         if (guest.config.current['template'] === '1' && inUse[0] !== undefined)
           throw failed(`base volume '${inUse[0]}' is still in use by linked cloned`);
+        cluster.requireWritable(node, vmid);
         guest.config.current['lock'] = 'destroyed';
         for (const file of new Set(owned)) {
           const volume = cluster.volumes.find(file, node);
@@ -65,8 +82,10 @@ export const destroyHandlers: Readonly<Record<string, Handler>> = {
         }
         for (const pool of cluster.world.pools.values()) pool.vms.delete(vmid);
         cluster.world.acls = cluster.world.acls.filter((acl) => acl.path !== `/vms/${vmid}`);
+        cluster.world.firewalls.delete(guestFirewall(vmid));
         if (args.flag('purge')) {
           worker.log(`purging VM ${vmid} from related configurations..`);
+          forgetJobs(cluster.world, vmid);
           if (cluster.world.ha.delete(`vm:${vmid}`))
             worker.log(`NOTE: removed VM ${vmid} from HA resource configuration.`);
         }

@@ -52,6 +52,7 @@ function resize(call: Call): string {
       await worker.takes(200);
       if (!cluster.machines.get(vmid)) worker.log('Image resized.');
       volume.bytes = bytes;
+      cluster.requireWritable(node, vmid);
       guest.config.current[slot] = formatDrive({ ...drive, options: { ...drive.options, size: formatSize(bytes) } });
     }),
   ).upid;

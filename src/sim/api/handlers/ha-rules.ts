@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { infeasible } from '../../cluster/ha-feasibility.ts';
 import type { WorldHaRule } from '../../world/world.ts';
 import { badParameter, failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
@@ -81,7 +82,15 @@ function requireKnown(call: Call, options: Record<string, string>): void {
   const nodes = list(options['nodes'])
     .map((node) => node.split(':')[0]!)
     .filter((node) => !world.nodes.has(node));
-  if (nodes.length > 0) throw failed(`cannot use non-existant node(s) ${nodes.join(', ')}.`);
+  const missing = world.release === '9.2' ? 'non-existent' : 'non-existant';
+  if (nodes.length > 0) throw failed(`cannot use ${missing} node(s) ${nodes.join(', ')}.`);
+}
+
+/** What is wrong with the parameters loses its status on the way out of the lock, and keeps it as a word. */
+function requireFeasible(call: Call, id: string, rule: WorldHaRule): void {
+  const blamed = infeasible(call.cluster.world, id, rule);
+  if (blamed.size === 0) return;
+  throw failed(`400 Rule '${id}' is invalid.\n${[...blamed].map(([option, why]) => `${option}: ${why}\n`).join('')}`);
 }
 
 function createRule(call: Call): null {
@@ -95,6 +104,7 @@ function createRule(call: Call): null {
     if (haRules.has(id)) throw failed(`HA rule '${id}' already defined`);
     const options = taken(call, ...optionsOf[type]!);
     requireKnown(call, options);
+    requireFeasible(call, id, { type, options });
     haRules.set(id, { type, options });
   });
 }
@@ -109,11 +119,14 @@ function updateRule(call: Call): null {
     if (!rule) throw failed(`HA rule '${id}' does not exist`);
     const options = taken(call, ...optionsOf[rule.type]!);
     requireKnown(call, options);
+    const next = { ...rule.options };
     for (const name of call.args.list('delete')) {
       if (!optionsOf[rule.type]!.includes(name)) throw failed(`no such option '${name}'`);
-      Reflect.deleteProperty(rule.options, name);
+      Reflect.deleteProperty(next, name);
     }
-    Object.assign(rule.options, options);
+    Object.assign(next, options);
+    requireFeasible(call, id, { type: rule.type, options: next });
+    haRules.set(id, { type: rule.type, options: next });
   });
 }
 

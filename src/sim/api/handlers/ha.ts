@@ -116,7 +116,7 @@ function move(call: Call): object | null {
   const node = args.need('node');
   if (!isActive(cluster.world.ha.get(sid))) throw failed(`resource '${sid}' is not HA managed`);
   requireNoError(call, sid);
-  cluster.requireNode(node);
+  // Whether there is such a node is for the manager to find out: it is asked all the same.
   cluster.ha.requestMove(sid, node);
   return cluster.world.release === '8.4' ? null : { sid, 'requested-node': node };
 }

@@ -1,4 +1,5 @@
 import { check } from '../../access/permissions.ts';
+import { bootOrderOf } from '../../cluster/boot-order.ts';
 import { disksOf, formatDrive, isCdrom, parseDrive } from '../../cluster/drive.ts';
 import type { Drive } from '../../cluster/drive.ts';
 import { addUnused } from '../../cluster/pending.ts';
@@ -133,7 +134,7 @@ function reassignDisk(call: Call, storageId: string | undefined): string {
         const order = /^order=([^,]*)$/.exec(source.config.current['boot'] ?? '')?.[1]?.split(';');
         if (order?.includes(slot)) {
           worker.log(`removing disk '${slot}' from boot order config`);
-          source.config.current['boot'] = `order=${order.filter((one) => one !== slot).join(';')}`;
+          source.config.current['boot'] = bootOrderOf(order.filter((one) => one !== slot));
         }
         Reflect.deleteProperty(source.config.current, slot);
         worker.log(`removing disk '${slot}' from VM '${vmid}' config`);

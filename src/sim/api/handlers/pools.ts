@@ -53,10 +53,15 @@ function poolNamed(call: Call): WorldPool {
 
 const described = (pool: WorldPool): object => (pool.comment === '' ? {} : { comment: pool.comment });
 
+/** Pools are kept in `user.cfg`; what fails under its lock says of what. */
+function requireUserLock(call: Call, what: string): void {
+  if (!call.cluster.quorate(call.node)) throw failed(`${what}: cfs-lock 'file-user_cfg' error: no quorum!`);
+}
+
 function updatePool(call: Call): null {
   const { cluster, args, who } = call;
   const id = args.need('poolid');
-  cluster.requireQuorum(call.node);
+  requireUserLock(call, 'update pools failed');
   const pool = cluster.world.pools.get(id);
   const refuse = (text: string): Error => failed(`update pools failed: ${text}`);
   if (!pool) throw refuse(`pool '${id}' does not exist`);
@@ -103,6 +108,7 @@ function deletePool(call: Call): null {
   const { cluster, args } = call;
   const id = args.need('poolid');
   const refuse = (text: string): Error => failed(`delete pool failed: ${text}`);
+  requireUserLock(call, 'delete pool failed');
   const pool = cluster.world.pools.get(id);
   if (!pool) throw refuse(`pool '${id}' does not exist`);
   const child = [...cluster.world.pools.keys()].sort().find((other) => other.startsWith(`${id}/`));
@@ -131,9 +137,10 @@ export const poolHandlers: Readonly<Record<string, Handler>> = {
     const pool = poolNamed(call);
     return { ...described(pool), members: membersOf(call, pool) };
   },
-  'POST /pools': ({ cluster, args, node }) => {
+  'POST /pools': (call) => {
+    const { cluster, args } = call;
     const id = args.need('poolid');
-    cluster.requireQuorum(node);
+    requireUserLock(call, 'create pool failed');
     const parent = id.includes('/') ? id.slice(0, id.lastIndexOf('/')) : undefined;
     if (cluster.world.pools.has(id)) throw failed(`create pool failed: pool '${id}' already exists`);
     if (parent !== undefined && !cluster.world.pools.has(parent))

@@ -7,7 +7,7 @@ import { badParameter, failed } from '../refusal.ts';
 import { fork } from '../operation.ts';
 import type { Call, Handler } from '../operation.ts';
 import { applyPending } from '../../cluster/pending.ts';
-import { startGuest } from '../../cluster/start.ts';
+import { goOn, startGuest } from '../../cluster/start.ts';
 
 const vmidOf = (call: Call): number => Number(call.args.need('vmid'));
 
@@ -84,7 +84,8 @@ function shutdownTimeout(call: Call, vmid: number): number {
 }
 
 const isPaused = (call: Call, vmid: number): boolean =>
-  call.cluster.machines.get(vmid)?.qmp === 'paused' && call.cluster.guestOn(call.node, vmid) !== undefined;
+  ['paused', 'prelaunch'].includes(call.cluster.machines.get(vmid)?.qmp ?? '') &&
+  call.cluster.guestOn(call.node, vmid) !== undefined;
 
 /** An HA resource is not started or stopped by the caller: the manager is asked to. */
 function requestHa(call: Call, vmid: number, state: 'started' | 'stopped'): string {
@@ -240,8 +241,7 @@ export const powerHandlers: Readonly<Record<string, Handler>> = {
         if (guest.config.current['lock'] !== 'backup') cluster.requireUnlocked(guest);
         await worker.takes(50);
         const machine = cluster.machines.get(vmid);
-        if (machine?.qmp === 'paused') machine.qmp = 'running';
-        cluster.machines.changed(vmid);
+        if (machine) goOn(cluster, machine);
       });
     }).upid;
   },

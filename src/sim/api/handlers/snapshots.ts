@@ -63,6 +63,7 @@ function takeSnapshot(call: Call): string {
       const disks = disksOf(config.current);
       if (!disks.every((drive) => cluster.volumes.can('snapshot', drive.file)))
         throw failed('snapshot feature is not available');
+      cluster.requireWritable(node, vmid);
       config.current['lock'] = 'snapshot';
       for (const drive of disks) worker.log(`snapshotting 'drive-${drive.slot}' (${drive.file})`);
       await worker.takes(100);
@@ -92,6 +93,7 @@ function rollback(call: Call): string {
       const snapshot = config.snapshots.get(name);
       if (!snapshot) throw failed(`snapshot '${name}' does not exist`);
       cluster.requireUnlocked(guest);
+      cluster.requireWritable(node, vmid);
       if (cluster.machines.get(vmid)) cluster.halt(vmid);
       await worker.takes(200);
       const back: Options = without(snapshot, 'snaptime', 'runningmachine', 'runningcpu', 'vmstate', 'description');
@@ -122,6 +124,7 @@ function deleteSnapshot(call: Call): string {
       if (!snapshot) throw failed(`snapshot '${name}' does not exist`);
       cluster.requireUnlocked(guest);
       if (config.current['template'] === '1') throw failed("you can't delete a snapshot if vm is a template");
+      cluster.requireWritable(node, vmid);
       await worker.takes(200);
       const parent = snapshot['parent'];
       for (const options of [config.current, ...config.snapshots.values()]) {

@@ -11,6 +11,11 @@ export type Route = { readonly operation: Operation; readonly inPath: Record<str
 
 const segments = (path: string): string[] => path.split('/').filter((segment) => segment !== '');
 
+/** The last parameter of some paths may have slashes of its own: a network, a volume. */
+const takesSlashes = /\/\{(?:cidr|volume)\}$/;
+const joined = (given: readonly string[], count: number): readonly string[] =>
+  given.length <= count ? given : [...given.slice(0, count - 1), given.slice(count - 1).join('/')];
+
 /** Finds the operation of a path below `/api2/json`; a named segment wins over a parameter. */
 export function routeOf(method: string, path: string, release: Release): Route | undefined {
   const given = segments(path).map((segment) => {
@@ -25,12 +30,13 @@ export function routeOf(method: string, path: string, release: Release): Route |
   for (const operation of operations) {
     if (operation.method !== method || !(operation.only?.includes(release) ?? true)) continue;
     const wanted = segments(operation.path);
-    if (wanted.length !== given.length) continue;
+    const parts = takesSlashes.test(operation.path) ? joined(given, wanted.length) : given;
+    if (wanted.length !== parts.length) continue;
     const inPath: Record<string, string> = {};
     const fits = wanted.every((segment, at) => {
       const name = /^\{(\w+)\}$/.exec(segment)?.[1];
-      if (name === undefined) return segment === given[at];
-      inPath[name] = given[at]!;
+      if (name === undefined) return segment === parts[at];
+      inPath[name] = parts[at]!;
       return true;
     });
     const parameters = Object.keys(inPath).length;

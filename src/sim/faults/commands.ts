@@ -1,77 +1,8 @@
-import type { Cluster } from '../cluster/cluster.ts';
 import { apiFaults } from './api-faults.ts';
-import type { ApiFault, Faults } from './api-faults.ts';
-
-type Scene = { readonly cluster: Cluster; readonly faults: Faults };
-type Verb = {
-  /** `node <node> off` */
-  readonly form: string;
-  readonly help: string;
-  readonly run: (scene: Scene, words: readonly string[]) => string;
-};
-
-/** A command that makes no sense: what was tried, on what, and what would make sense. */
-class BadCommand extends Error {}
-
-function nodeNamed({ cluster }: Scene, name: string | undefined): string {
-  if (name !== undefined && cluster.world.nodes.has(name)) return name;
-  throw new BadCommand(
-    `there is no node ${name ?? '(missing)'}; nodes are ${[...cluster.world.nodes.keys()].join(', ')}`,
-  );
-}
-
-function guestNumbered({ cluster }: Scene, vmid: string | undefined): number {
-  const id = Number(vmid);
-  if (cluster.world.guests.has(id)) return id;
-  const known = [...cluster.world.guests.keys()].sort((a, b) => a - b).join(', ');
-  throw new BadCommand(`there is no VM ${vmid ?? '(missing)'}; VMs are ${known}`);
-}
-
-function storageNamed({ cluster }: Scene, name: string | undefined): string {
-  if (name !== undefined && cluster.world.storages.has(name)) return name;
-  throw new BadCommand(
-    `there is no storage ${name ?? '(missing)'}; storages are ${[...cluster.world.storages.keys()].join(', ')}`,
-  );
-}
-
-const oneOf = <Word extends string>(word: string | undefined, ...words: readonly Word[]): Word => {
-  const found = words.find((other) => other === word);
-  if (found !== undefined) return found;
-  throw new BadCommand(`${word ?? '(missing)'} is not one of ${words.join(', ')}`);
-};
-
-function troubleGuest(scene: Scene, words: readonly string[]): string {
-  const { cluster } = scene;
-  const vmid = guestNumbered(scene, words[1]);
-  const what = oneOf(words[2], 'crash', 'hang', 'drop', 'overload', 'lose-disk', 'pause', 'ok');
-  const machine = cluster.machines.get(vmid);
-  if (what === 'crash') {
-    if (!machine) return `VM ${vmid} was not running; nothing changed`;
-    cluster.halt(vmid);
-    return `VM ${vmid} has crashed: its QEMU process is gone and its address refuses connections`;
-  }
-  if (!machine) throw new BadCommand(`VM ${vmid} is not running; start it first`);
-  if (what === 'pause') machine.qmp = 'paused';
-  else {
-    machine.trouble = what === 'ok' ? 'none' : what;
-    if (what === 'ok') {
-      machine.qmp = 'running';
-      machine.frozen = false;
-      machine.linksDown.clear();
-    }
-    if (what === 'lose-disk') machine.qmp = 'running';
-  }
-  cluster.machines.changed(vmid);
-  const now: Record<typeof what, string> = {
-    ok: 'answers again',
-    hang: 'accepts connections and never answers; Proxmox shows it running',
-    drop: 'has lost its network; Proxmox shows it running',
-    overload: 'answers after seconds, its CPU is at the limit',
-    'lose-disk': 'answers 503: its disk is read-only',
-    pause: 'is paused: accepts connections and never answers',
-  };
-  return `VM ${vmid} ${now[what]}`;
-}
+import type { ApiFault } from './api-faults.ts';
+import { guestVerbs } from './guest-verbs.ts';
+import { BadCommand, nodeNamed, oneOf, storageNamed } from './words.ts';
+import type { Scene, Verb } from './words.ts';
 
 function troubleApi(scene: Scene, words: readonly string[]): string {
   const node = nodeNamed(scene, words[1]);
@@ -139,16 +70,7 @@ export const faultVerbs: readonly Verb[] = [
         : `${node} has its network back`;
     },
   },
-  {
-    form: 'vm <vmid> crash|hang|drop|overload|lose-disk|pause|ok',
-    help: 'crash: the process is gone; hang, drop, pause: accepts, never answers; overload: slow; lose-disk: 503',
-    run: troubleGuest,
-  },
-  {
-    form: 'vm <vmid> lock <word>|unlock',
-    help: 'a stale lock, as a crashed operation leaves one (clone, backup, migrate...)',
-    run: () => '',
-  },
+  ...guestVerbs,
   {
     form: 'storage <storage> off|on|full',
     help: 'off: nothing on it can be used; full: no space for new volumes',
@@ -219,28 +141,6 @@ export const faultVerbs: readonly Verb[] = [
   },
 ];
 
-function lockGuest(scene: Scene, words: readonly string[]): string {
-  const vmid = guestNumbered(scene, words[1]);
-  const { config } = scene.cluster.world.guests.get(vmid)!;
-  if (words[2] === 'unlock') {
-    Reflect.deleteProperty(config.current, 'lock');
-    return `VM ${vmid} is not locked`;
-  }
-  config.current['lock'] = oneOf(
-    words[3],
-    'backup',
-    'clone',
-    'create',
-    'migrate',
-    'rollback',
-    'snapshot',
-    'snapshot-delete',
-    'suspending',
-    'suspended',
-  );
-  return `VM ${vmid} is locked (${words[3] ?? ''})`;
-}
-
 /** Does what a line says; answers what is now true, or throws an error that says what would be understood. */
 export function runFault(scene: Scene, command: string): string {
   const words = command.trim().split(/\s+/);
@@ -251,8 +151,7 @@ export function runFault(scene: Scene, command: string): string {
     );
   }
   try {
-    if (words[0] === 'vm' && (words[2] === 'lock' || words[2] === 'unlock')) return lockGuest(scene, words);
-    return verbs[0]!.run(scene, words);
+    return (verbs.find((verb) => verb.words?.includes(words[2] ?? '')) ?? verbs[0]!).run(scene, words);
   } catch (error) {
     if (!(error instanceof BadCommand)) throw error;
     throw new Error(`"${command}": ${error.message}. Usage: ${verbs.map((verb) => verb.form).join(' or ')}`, {

@@ -6,6 +6,9 @@ import { addressOf } from '../cluster/drive.ts';
 import type { Machine } from './machine.ts';
 import { fateOf, isUnplugged } from './reach.ts';
 
+/** How often a service that waits to write looks whether it may. */
+const thawLookMs = 50;
+
 type Service = {
   readonly server: Server;
   readonly sockets: Set<Socket>;
@@ -93,6 +96,8 @@ export class GuestServices {
       isolated.has(machine.node)
     )
       return;
+    // Whoever writes waits until the file systems move again, and a service that logs its visitors writes.
+    while (machine.frozen && machines.get(vmid) === machine) await clock.sleep(thawLookMs);
     await clock.sleep(machines.latencyMsOf(machine));
     const { qps, capacityQps } = machines.loadOf(vmid);
     const report = {

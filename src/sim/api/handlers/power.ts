@@ -57,7 +57,10 @@ async function shutdownGuest(
     cluster.requireUnlocked(cluster.load(node, vmid));
     const machine = cluster.machines.get(vmid);
     if (!machine) return;
-    const deaf = machine.trouble === 'hang' || machine.trouble === 'lose-disk' || machine.qmp !== 'running';
+    if (agentEnabled(machine.options) && !answersAgent(call, vmid))
+      worker.log(`QEMU Guest Agent is not running - VM ${vmid} qga command 'guest-ping' failed - got timeout`);
+    const hurt = ['hang', 'lose-disk'].includes(machine.trouble) || machine.frozen;
+    const deaf = hurt || machine.qmp !== 'running';
     const untilBootedMs = Math.max(0, machine.bootedAt - cluster.clock.now());
     const neededMs = deaf ? Number.POSITIVE_INFINITY : untilBootedMs + cluster.timing.shutdownMs;
     await worker.takes(Math.min(neededMs, timeoutMs));

@@ -1,18 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { resolve } from 'node:path';
-import { conformance } from '../../../src/sim/conformance.ts';
 import { demoWorld } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
 import { ask, done, virtualCluster } from './client.ts';
-
-const fixtures = resolve(import.meta.dirname, '../../fixtures/proxmox');
-
-describe('recorded Proxmox VE', () => {
-  test('is matched in every step that is authoritative', async () => {
-    const score = await conformance(`${fixtures}/transcripts.json`, `${fixtures}/world`);
-    expect(score).toEqual({ matched: 97, of: 97, missed: [] });
-  });
-});
 
 /** The rows of cluster/resources of one guest. */
 async function row(sim: Simulator, vmid: number): Promise<Record<string, unknown> | undefined> {

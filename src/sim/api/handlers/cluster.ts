@@ -170,7 +170,7 @@ export const clusterHandlers: Readonly<Record<string, Handler>> = {
     {
       type: 'cluster',
       id: 'cluster',
-      name: cluster.world.datacenter['sim-name'] ?? 'umbra-sim',
+      name: cluster.world.datacenter['sim-name'] ?? 'umbratest',
       nodes: cluster.world.nodes.size,
       quorate: cluster.quorate(here) ? 1 : 0,
       version: 3,

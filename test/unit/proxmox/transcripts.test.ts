@@ -19,7 +19,7 @@ const plainlyPermanent = [
   /not allowed for linked clones|uses local storage|Linked clone feature|only root can set|convert a VM to template/,
   /reserved name|already used|shrinking disks|disk 'scsi5' does not exist|pool 'p2' already exists|allow-move/,
   /can't start a vm|protection mode|still in use by linked|resource 'vm:999'|used in HA resources/,
-  /no such (?:token|replication job|ha rule)|(?:role|Target) '\w+' does not exist|no rule at position|no format/,
+  /no such (?:token|(?:replication )?job|ha rule)|(?:role|Target) '\w+' does not exist|no rule at position|no format/,
   /you can't move|contains snapshots|snapshot feature is not available|could not find target VM/,
   /content type needs to be|migrated to rules|cannot use unmanaged/,
 ];

@@ -14,6 +14,7 @@ import { firewallRuleHandlers } from './handlers/firewall-rules.ts';
 import { firewallSetHandlers } from './handlers/firewall-sets.ts';
 import { haHandlers } from './handlers/ha.ts';
 import { haRuleHandlers } from './handlers/ha-rules.ts';
+import { haStatusHandlers } from './handlers/ha-status.ts';
 import { migrateHandlers } from './handlers/migrate.ts';
 import { moveDiskHandlers } from './handlers/move-disk.ts';
 import { nodeHandlers } from './handlers/nodes.ts';
@@ -45,6 +46,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...firewallSetHandlers,
   ...haHandlers,
   ...haRuleHandlers,
+  ...haStatusHandlers,
   ...migrateHandlers,
   ...moveDiskHandlers,
   ...nodeHandlers,

@@ -1,6 +1,7 @@
 import { failed } from '../api/refusal.ts';
 import type { World, WorldGuest } from '../world/world.ts';
 import { isShared } from '../world/world.ts';
+import { nextRun } from './calendar.ts';
 import { drivesOf, isCdrom } from './drive.ts';
 import { parseVolume } from './volumes.ts';
 import type { Volumes } from './volumes.ts';
@@ -12,11 +13,8 @@ const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 /** How often the scheduler of a node looks for jobs that are due. */
 export const schedulerPeriodMs = 60_000;
-const usualPeriodSeconds = 15 * 60;
-
-// A star and `/15` is every quarter of an hour; of other calendars the simulator takes the usual period.
-export const periodOf = (schedule: string | undefined): number =>
-  Number(/^\*\/(\d+)$/.exec(schedule ?? '')?.[1] ?? 15) * 60 || usualPeriodSeconds;
+/** When nobody says, and for calendars the simulator does not read. */
+const usualSchedule = '*/15';
 
 /** The scheduler of replication: it keeps the books of runs and takes away the jobs that are marked for it. No data moves. */
 export class Replication {
@@ -33,11 +31,12 @@ export class Replication {
   }
 
   /** When a job runs next: at once when somebody asked for it, else with its period. */
-  nextRun(id: string, nowMs: number): number {
+  nextSync(id: string): number {
     if (this.#wanted.has(id)) return 0;
-    const period = periodOf(this.#world.replicationJobs.get(id)?.['schedule']);
     const { lastTry } = this.stateOf(id);
-    return lastTry === 0 ? 0 : Math.ceil((Math.max(lastTry, seconds(nowMs) - period) + 1) / period) * period;
+    if (lastTry === 0) return 0;
+    const schedule = this.#world.replicationJobs.get(id)?.['schedule'] ?? usualSchedule;
+    return nextRun(schedule, lastTry) ?? nextRun(usualSchedule, lastTry)!;
   }
 
   runSoon(id: string): void {
@@ -50,8 +49,7 @@ export class Replication {
       const guest = this.#world.guests.get(Number(id.split('-')[0]));
       const isUp = guest !== undefined && this.#world.nodes.get(guest.node)?.on === true;
       if (job['remove_job'] !== undefined && (isUp || guest === undefined)) this.#forget(id);
-      else if (isUp && job['disable'] !== '1' && this.nextRun(id, nowMs) <= seconds(nowMs))
-        this.#replicate(id, guest, nowMs);
+      else if (isUp && job['disable'] !== '1' && this.nextSync(id) <= seconds(nowMs)) this.#replicate(id, guest, nowMs);
     }
   }
 

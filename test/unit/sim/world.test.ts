@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadWorld, saveWorld } from '../../../src/sim/world/directory.ts';
 import { demoWorld } from '../../../src/sim/world/demo.ts';
+import { parseFirewall } from '../../../src/sim/world/firewall.ts';
 import { digestOf, emptyConfig, formatGuestConfig, parseGuestConfig } from '../../../src/sim/world/guest-config.ts';
 
 const fixture = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
@@ -52,6 +53,11 @@ describe('a world', () => {
   test.each(['the recorded one', 'the demonstration'])('is the same after saving and loading: %s', async (which) => {
     const world = which === 'the recorded one' ? await loadWorld(fixture) : demoWorld().world;
     world.ha.set('vm:101', { state: 'stopped', maxRestart: 2, comment: 'two words' });
+    world.firewalls.set('firewall/101.fw', parseFirewall('[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN DROP # all\n'));
+    world.firewalls.set(`nodes/${[...world.nodes.keys()][0]!}/host.fw`, parseFirewall('[OPTIONS]\n\nenable: 0\n'));
+    world.replicationJobs.set('101-0', { target: 'pve2', schedule: '*/30' });
+    world.backupJobs.set('nightly', { schedule: '02:00', vmid: '101', 'notes-template': '{{guestname}} of tonight' });
+    world.archives.set('local:backup/vzdump-qemu-101-2026_01_01-00_00_00.vma', { config: 'cores: 1\n', firewall: '' });
     const folder = await mkdtemp(join(tmpdir(), 'umbra-world-'));
     await saveWorld(world, folder);
     expect(await loadWorld(folder)).toEqual(world);

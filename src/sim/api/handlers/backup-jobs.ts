@@ -1,4 +1,5 @@
 import { backupDisks } from '../../cluster/backup.ts';
+import { nextRun } from '../../cluster/calendar.ts';
 import { newUuid } from '../../cluster/identity.ts';
 import { backupOptions } from '../backup-operations.ts';
 import { badParameter, failed } from '../refusal.ts';
@@ -105,10 +106,18 @@ function includedVolumes(call: Call): object {
   return { children };
 }
 
+/** Every job, with when it is due. */
+function listed({ cluster }: Call): object[] {
+  return [...cluster.world.backupJobs].sort().map(([id, job]) => {
+    const next = nextRun(job['schedule'] ?? '', Math.floor(cluster.clock.now() / 1000));
+    return { ...shown(id, job), ...(next === undefined ? {} : { 'next-run': next }) };
+  });
+}
+
 const jobs = '/cluster/backup';
 
 export const backupJobHandlers: Readonly<Record<string, Handler>> = {
-  [`GET ${jobs}`]: (call) => [...call.cluster.world.backupJobs].sort().map(([id, job]) => shown(id, job)),
+  [`GET ${jobs}`]: (call) => listed(call),
   [`POST ${jobs}`]: create,
   [`GET ${jobs}/{id}`]: (call) => shown(call.args.need('id'), jobOf(call)),
   [`PUT ${jobs}/{id}`]: update,

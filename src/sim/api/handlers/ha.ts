@@ -121,89 +121,10 @@ function move(call: Call): object | null {
   return cluster.world.release === '8.4' ? null : { sid, 'requested-node': node };
 }
 
-function current(call: Call): object[] {
-  const { cluster, node } = call;
-  const { ha, world } = cluster;
-  const { master } = ha;
-  const of9 = world.release !== '8.4';
-  const rows: object[] = [
-    {
-      id: 'quorum',
-      type: 'quorum',
-      node,
-      status: cluster.quorate(node) ? 'OK' : `No quorum on node '${node}'!`,
-      quorate: cluster.quorate(node) ? 1 : 0,
-    },
-  ];
-  if (of9) {
-    const state = ha.disarmed === undefined ? (ha.armed ? 'armed' : 'standby') : 'disarmed';
-    const status = {
-      armed: 'armed (CRM watchdog active)',
-      standby: 'standby (CRM watchdog standby)',
-      disarmed: 'disarmed',
-    }[state];
-    rows.push({ id: 'fencing', type: 'fencing', node, 'armed-state': state, status });
-  }
-  rows.push({
-    id: 'master',
-    type: 'master',
-    node: master,
-    status: `${master} (active, simulated)`,
-    timestamp: Math.floor(cluster.clock.now() / 1000),
-  });
-  for (const other of world.nodes.values()) {
-    const mode = ha.maintenance.has(other.name) ? 'maintenance mode' : other.on ? 'active' : 'old timestamp - dead?';
-    rows.push({
-      id: `lrm:${other.name}`,
-      type: 'lrm',
-      node: other.name,
-      status: `${other.name} (${mode}, simulated)`,
-      timestamp: Math.floor(cluster.clock.now() / 1000),
-    });
-  }
-  for (const [sid, resource] of [...world.ha].sort()) {
-    const state = ha.stateOf(sid);
-    const where = ha.nodeOf(sid);
-    rows.push({
-      id: `service:${sid}`,
-      type: 'service',
-      sid,
-      node: where,
-      state,
-      ...(ha.knows(sid) ? { crm_state: state } : {}),
-      request_state: resource.state ?? 'started',
-      status: `${sid} (${where}, ${state})`,
-      max_restart: resource.maxRestart ?? 1,
-      max_relocate: resource.maxRelocate ?? 1,
-      ...(of9 ? { failback: resource.failback === false ? 0 : 1 } : {}),
-    });
-  }
-  return rows;
-}
-
 const resources = '/cluster/ha/resources';
 
 export const haHandlers: Readonly<Record<string, Handler>> = {
   'GET /cluster/ha': () => ['status', 'resources', 'groups', 'rules'].map((id) => ({ id })),
-  'GET /cluster/ha/status': () => [{ name: 'current' }, { name: 'manager_status' }],
-  'GET /cluster/ha/status/current': current,
-  'GET /cluster/ha/status/manager_status': ({ cluster }) => ({
-    manager_status: {
-      master_node: cluster.ha.master,
-      node_status: Object.fromEntries(
-        [...cluster.world.nodes.values()].map((node) => [
-          node.name,
-          cluster.ha.maintenance.has(node.name) ? 'maintenance' : node.on ? 'online' : 'unknown',
-        ]),
-      ),
-      service_status: Object.fromEntries(
-        [...cluster.world.ha.keys()]
-          .filter((sid) => cluster.world.ha.get(sid)?.state !== 'ignored')
-          .map((sid) => [sid, { node: cluster.ha.nodeOf(sid), state: cluster.ha.stateOf(sid) }]),
-      ),
-      timestamp: Math.floor(cluster.clock.now() / 1000),
-    },
-  }),
   'POST /cluster/ha/status/arm-ha': ({ cluster }) => {
     cluster.ha.disarmed = undefined;
     return null;

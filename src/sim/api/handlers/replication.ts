@@ -109,7 +109,7 @@ function statusRow(call: Call, id: string, job: Job): Row {
     vmtype: 'qemu',
     last_sync: lastSync,
     last_try: lastTry,
-    next_sync: cluster.replication.nextRun(id, cluster.clock.now()),
+    next_sync: cluster.replication.nextSync(id),
     duration,
     fail_count: 0,
   };

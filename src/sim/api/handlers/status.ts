@@ -67,8 +67,10 @@ const pressures = (demand: number): Record<string, number> => {
 function haOf({ cluster }: Call, vmid: number): Record<string, unknown> {
   const sid = `vm:${vmid}`;
   const resource = cluster.world.ha.get(sid);
-  if (!resource) return { managed: 0 };
-  return { managed: 1, group: resource.group ?? null, state: cluster.ha.knows(sid) ? cluster.ha.stateOf(sid) : null };
+  // What the manager ignores it does not manage.
+  if (!resource || resource.state === 'ignored') return { managed: 0 };
+  const state = cluster.ha.knows(sid) ? cluster.ha.stateOf(sid) : null;
+  return { managed: 1, ...(cluster.world.release === '8.4' ? { group: resource.group ?? null } : {}), state };
 }
 
 const steps: Record<string, [number, number]> = {

@@ -1,9 +1,7 @@
 import { failed } from '../api/refusal.ts';
-import { formatFirewall, guestFirewall } from '../world/firewall.ts';
-import { emptyConfig, formatGuestConfig } from '../world/guest-config.ts';
-import { pathOf } from '../world/world.ts';
 import type { WorldGuest, WorldStorage } from '../world/world.ts';
 import { without } from '../without.ts';
+import { archiveName, dumpFolder, stamp, storeArchive } from './archive.ts';
 import type { Cluster } from './cluster.ts';
 import { agentEnabled, drivesOf, isCdrom } from './drive.ts';
 import type { Drive } from './drive.ts';
@@ -11,7 +9,7 @@ import { newUuid } from './identity.ts';
 import { goOn } from './start.ts';
 import { WorkerGone } from './tasks.ts';
 import type { Worker } from './tasks.ts';
-import { formatSize, humanBytes, parseVolume } from './volumes.ts';
+import { formatSize, humanBytes } from './volumes.ts';
 
 export type BackupMode = 'snapshot' | 'suspend' | 'stop';
 
@@ -28,7 +26,6 @@ export type BackupOrder = {
 
 /** How long the file systems stand still while QEMU takes hold of the disks. */
 const freezeMs = 800;
-const extensions: Readonly<Record<string, string>> = { '1': '.lzo', lzo: '.lzo', gzip: '.gz', zstd: '.zst' };
 
 /** The storage, when backups may go there. */
 export function backupStorage(cluster: Cluster, id: string): WorldStorage {
@@ -79,6 +76,8 @@ export async function backUp(
           worker.log(`INFO: Backup finished at ${stamp(cluster.clock.now(), ' ', ':')}`);
         } catch (error) {
           if (error instanceof WorkerGone) throw error;
+          // Who is told to stop leaves the guests that are left.
+          if (error instanceof Error && error.message === 'received interrupt') throw failed('interrupted by signal');
           failures += 1;
           worker.log(`ERROR: Backup of VM ${vmid} failed - ${error instanceof Error ? error.message : String(error)}`);
           worker.log(`INFO: Failed at ${stamp(cluster.clock.now(), ' ', ':')}`);
@@ -177,7 +176,7 @@ async function carryOut(
     // What ends QEMU ends the copy with it.
     if (!machines.get(vmid)) throw failed(`VM ${vmid} not running`);
     worker.log(`INFO: 100% (${humanBytes(bytes)} of ${humanBytes(bytes)})`);
-    store(cluster, node, guest, archive, order, order.compress === '0' ? bytes : Math.floor(bytes / 2), worker);
+    storeArchive(cluster, node, guest, archive, order, order.compress === '0' ? bytes : Math.floor(bytes / 2), worker);
   } finally {
     const machine = machines.get(vmid);
     if (!wasRunning && machine?.qmp === 'prelaunch') {
@@ -204,7 +203,12 @@ async function takeHold(
   else if (asked) {
     worker.log("INFO: issuing guest-agent 'fs-freeze' command");
     machine.frozen = true;
-    await worker.takes(freezeMs);
+    try {
+      await worker.takes(freezeMs);
+    } catch (error) {
+      if (!(error instanceof WorkerGone)) machine.frozen = false;
+      throw error;
+    }
     worker.log("INFO: issuing guest-agent 'fs-thaw' command");
     machine.frozen = false;
   }
@@ -223,52 +227,5 @@ const copyMs = (cluster: Cluster, bytes: number, kibPerSecond: number): number =
   const fastest = cluster.timing.copyBytesPerSecond;
   return (bytes / (kibPerSecond > 0 ? Math.min(fastest, kibPerSecond * 1024) : fastest)) * 1000;
 };
-
-export const dumpFolder = (storage: WorldStorage): string => `${pathOf(storage) ?? `/mnt/pve/${storage.id}`}/dump`;
-
-const archiveName = (cluster: Cluster, vmid: number, order: BackupOrder): string =>
-  `vzdump-qemu-${vmid}-${stamp(cluster.clock.now(), '-', '_', '_')}.vma${extensions[order.compress] ?? ''}`;
-
-/** The archive becomes a volume, with what it says of the guest beside its disks. */
-function store(
-  cluster: Cluster,
-  node: string,
-  guest: WorldGuest,
-  archive: string,
-  order: BackupOrder,
-  bytes: number,
-  worker: Worker,
-): void {
-  const storage = cluster.volumes.activeStorage(order.storage, node);
-  if (bytes > storage.totalBytes - cluster.volumes.usedBytes(storage, node))
-    throw failed('vma_queue_write: write error - No space left on device');
-  const name = `backup/${archive}`;
-  cluster.world.volumes.push({ storage: storage.id, name, node, bytes });
-  const kept = Object.fromEntries(
-    Object.entries(guest.config.current).filter(([key]) => !/^(?:lock|parent|unused\d+)$/.test(key)),
-  );
-  const firewall = cluster.world.firewalls.get(guestFirewall(guest.vmid));
-  cluster.world.archives.set(`${storage.id}:${name}`, {
-    config: formatGuestConfig(emptyConfig(kept)) + maps(kept),
-    ...(firewall ? { firewall: formatFirewall(firewall) } : {}),
-  });
-  worker.log(`INFO: archive file size: ${Math.round(bytes / 2 ** 20)}MB`);
-}
-
-/** Lines of an archive that say which disk of it is which of the guest's. */
-const maps = (options: Readonly<Record<string, string>>): string =>
-  drivesOf(options)
-    .filter((drive) => !isCdrom(drive) && parseVolume(drive.file))
-    .map((drive) => {
-      const name = parseVolume(drive.file)!;
-      return `#qmdump#map:${drive.slot}:drive-${drive.slot}:${name.storage}:${name.format}:\n`;
-    })
-    .join('');
-
-/** `2026-11-30 23:44:51`, or as file names have it. */
-function stamp(ms: number, between: string, inTime: string, inDate = '-'): string {
-  const [date, time] = new Date(ms).toISOString().split('T') as [string, string];
-  return `${date.replaceAll('-', inDate)}${between}${time.slice(0, 8).replaceAll(':', inTime)}`;
-}
 
 const duration = (ms: number): string => new Date(ms).toISOString().slice(11, 19);

@@ -247,7 +247,9 @@ describe('a guest while it is backed up', () => {
     await eventually(lockOf, (lock) => lock === 'backup');
     sim.cluster.tasks.stop(sim.cluster.tasks.find(first)!);
     await sim.cluster.tasks.find(first)!.ended;
+    expect(sim.cluster.tasks.find(first)!.exit).toBe('interrupted by signal');
     expect(lockOf()).toBeUndefined();
+    expect(sim.cluster.machines.get(101)!.frozen).toBe(false);
     await upid();
     await eventually(lockOf, (lock) => lock === 'backup');
     await sim.fault('task kill vzdump');

@@ -1,6 +1,7 @@
 import { requireVolumeAccess } from '../../access/device-rights.ts';
 import { check, checkAny, has } from '../../access/permissions.ts';
-import { backUp, backupStorage, dumpFolder } from '../../cluster/backup.ts';
+import { dumpFolder } from '../../cluster/archive.ts';
+import { backUp, backupStorage } from '../../cluster/backup.ts';
 import type { BackupMode } from '../../cluster/backup.ts';
 import { archiveOwner } from '../../cluster/volumes.ts';
 import { without } from '../../without.ts';

@@ -152,7 +152,10 @@ describe('guests', () => {
     // The same guest is locked meanwhile; a stop that overrules ends the shutdown.
     expect(await done(sim, 'POST', '/nodes/pve1/qemu/101/status/stop', { 'overrule-shutdown': 1 })).toBe('OK');
     expect((await ask(sim, 'GET', `${task}/status`)).data).toMatchObject({ exitstatus: 'received interrupt' });
-    expect((await ask(sim, 'GET', `${task}/log`)).data).toEqual([{ n: 1, t: 'TASK ERROR: received interrupt' }]);
+    expect((await ask(sim, 'GET', `${task}/log`)).data).toEqual([
+      { n: 1, t: "QEMU Guest Agent is not running - VM 101 qga command 'guest-ping' failed - got timeout" },
+      { n: 2, t: 'TASK ERROR: received interrupt' },
+    ]);
   });
 
   test('are reached by faults from another process', async () => {

@@ -66,7 +66,18 @@ const notNames = new Set(['FINGERPRINT', 'INSTANT']);
 /** Fields that name the build, the cluster or the address of whoever recorded. */
 const ofTheRecorder = new Set(['repoid', 'ip', 'ring0_addr']);
 /** Fields whose numbers are instants or processes. */
-const instants = new Set(['starttime', 'endtime', 'pid', 'pstart', 'snaptime', 'uptime', 'timestamp', 'time', 'ctime', 'next-run']);
+const instants = new Set([
+  'starttime',
+  'endtime',
+  'pid',
+  'pstart',
+  'snaptime',
+  'uptime',
+  'timestamp',
+  'time',
+  'ctime',
+  'next-run',
+]);
 
 /**
  * Replays recordings one by one and keeps the books of what stands for what: a task of the recording and ours are the

@@ -5,6 +5,7 @@ import type { ProxmoxLog } from './log.ts';
 import { checkedPath, nodeOf, targetOf } from './path.ts';
 import { redacted } from './redact.ts';
 import type { Trust } from './tls.ts';
+import { UntrustedCertificate } from './tls.ts';
 import { TokenSource } from './token.ts';
 import type { Answer, Deadlines, Exchange } from './transport.ts';
 import { defaultDeadlines, Endpoint, NoAnswer } from './transport.ts';
@@ -122,8 +123,11 @@ export class ProxmoxEngine implements ApiRequestable {
         const data = await this.#once(endpoints[at]!, call);
         return data;
       } catch (error) {
-        if (!(error instanceof ProxmoxError) || !this.#mayRepeat(call, error)) throw error;
-        last = error;
+        const distrusted = isDistrusted(error);
+        if (!(error instanceof ProxmoxError) || !(distrusted || this.#mayRepeat(call, error))) throw error;
+        // One that is merely away may come back; only where every endpoint shows a wrong certificate is it for good.
+        if (!distrusted || last === undefined) last = error;
+        if (isDistrusted(last) && n >= endpoints.length - 1) throw last;
         if (error.status === 595) unreachable += 1;
         if (this.#shared.preferred === at) this.#shared.preferred = (at + 1) % endpoints.length;
         this.#shared.log.debug({ operation: call.pathTemplate, endpoint: endpoints[at]!.url }, error.reason);
@@ -208,6 +212,18 @@ function incomplete(call: Call, answer: Answer): ProxmoxError {
 
 function unanswered(call: Call, error: unknown): ProxmoxError {
   const lost = error instanceof NoAnswer ? error : new NoAnswer(String(error), true, false, { cause: error });
+  if (lost.cause instanceof UntrustedCertificate) {
+    return new ProxmoxError(
+      {
+        operation: `${call.method} ${call.pathTemplate}`,
+        target: call.target,
+        failureClass: 'permanent',
+        message: lost.message,
+        pathTemplate: call.pathTemplate,
+      },
+      { cause: lost.cause },
+    );
+  }
   const doubtful = lost.sent && call.method !== 'GET';
   return new ProxmoxError(
     {
@@ -225,6 +241,10 @@ function unanswered(call: Call, error: unknown): ProxmoxError {
     },
     { cause: error },
   );
+}
+
+function isDistrusted(error: unknown): boolean {
+  return error instanceof ProxmoxError && error.cause instanceof UntrustedCertificate;
 }
 
 async function pause(ms: number): Promise<void> {

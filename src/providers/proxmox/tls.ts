@@ -8,7 +8,19 @@ export type Trust = {
   readonly fingerprint?: string;
 };
 
-/** `AB:CD:...` in upper case. @throws Error when it is not the SHA-256 of something */
+/** The server is not who the inventory says it is: nothing was sent, and asking again does not change it. */
+export class UntrustedCertificate extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'UntrustedCertificate';
+  }
+}
+
+/** What Node and OpenSSL say of a chain or a name they do not accept. */
+const untrusted =
+  /^(ERR_TLS_CERT_ALTNAME_INVALID|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY|GET|DECODE)|INVALID_CA|HOSTNAME_MISMATCH)/;
+
+/** `AB:CD:... in upper case. @throws Error when it is not the SHA-256 of something */
 export function normalFingerprint(text: string): string {
   const hex = text.replace(/[:\s]/g, '').toUpperCase();
   if (!/^[0-9A-F]{64}$/.test(hex)) {
@@ -34,12 +46,15 @@ export function trustedConnector(trust: Trust, timeoutMs: number): buildConnecto
     // With a CA the chain is verified as well; the pin alone stands for both chain and name.
     ...(pin !== undefined && trust.ca === undefined ? { rejectUnauthorized: false } : {}),
   });
-  if (pin === undefined) return connect;
   return (options, callback) => {
     connect(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
-      if (error !== null || !(socket instanceof TLSSocket)) {
-        if (error !== null) callback(error, null);
-        else callback(null, socket);
+      if (error !== null) {
+        const { code } = error as { readonly code?: string };
+        callback(code !== undefined && untrusted.test(code) ? distrusted(code, error) : error, null);
+        return;
+      }
+      if (pin === undefined || !(socket instanceof TLSSocket)) {
+        callback(null, socket);
         return;
       }
       const found = socket.getPeerCertificate().fingerprint256;
@@ -48,7 +63,13 @@ export function trustedConnector(trust: Trust, timeoutMs: number): buildConnecto
         return;
       }
       socket.destroy();
-      callback(new Error(`the server's certificate has fingerprint ${found}, the inventory says ${pin}`), null);
+      const text = `the server's certificate has fingerprint ${found}, the inventory says ${pin}`;
+      callback(new UntrustedCertificate(text), null);
     });
   };
+}
+
+function distrusted(code: string, cause: Error): UntrustedCertificate {
+  const text = `the server's certificate is not trusted (${code}): give the cluster's fingerprint or caFile in the inventory`;
+  return new UntrustedCertificate(text, { cause });
 }

@@ -1,6 +1,6 @@
 import { ProviderError } from '../../ports/errors.ts';
 
-const shape = /^([^\s@!=]+@[^\s@!=]+![A-Za-z][A-Za-z0-9._-]+)=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$/;
+const shape = /^([^\s@!=]+@[^\s@!=]+![A-Za-z][A-Za-z0-9._-]*)=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$/;
 
 export type ApiToken = { readonly id: string; readonly header: string };
 

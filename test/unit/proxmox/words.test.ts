@@ -8,6 +8,7 @@ import { describedAs, markerLine, readMarker, taggedAs } from '../../../src/prov
 import { checkedPath, targetOf } from '../../../src/providers/proxmox/path.ts';
 import { powerOf } from '../../../src/providers/proxmox/guest.ts';
 import { nextPowerStep } from '../../../src/providers/proxmox/power.ts';
+import { redacted } from '../../../src/providers/proxmox/redact.ts';
 import { parseToken } from '../../../src/providers/proxmox/token.ts';
 
 const marker: Marker = { hostedVmId: 'shop', n: 2, role: 'shadow', operation: 'shop/2' };
@@ -200,8 +201,14 @@ describe('power', () => {
 });
 
 describe('the token file', () => {
+  const secret = '11111111-2222-3333-4444-555555555555';
+  test('whose name is one letter is a token like any other, and is not shown either', () => {
+    expect(parseToken(`u@pve!t=${secret}`).id).toBe('u@pve!t');
+    expect(redacted(`PVEAPIToken=u@pve!t=${secret}`)).not.toContain(secret);
+    expect(redacted(`u@pve!t=${secret}`)).not.toContain(secret);
+  });
+
   test('holds id and secret, with white space around it or not', () => {
-    const secret = '11111111-2222-3333-4444-555555555555';
     expect(parseToken(`umbra@pve!umbra=${secret}\n`)).toEqual({
       id: 'umbra@pve!umbra',
       header: `PVEAPIToken=umbra@pve!umbra=${secret}`,

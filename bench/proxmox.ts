@@ -3,6 +3,7 @@ import { ProxmoxEngine as OtherEngine, proxmoxApi } from 'proxmox-api';
 import { Agent, Pool } from 'undici';
 import { Calls } from '../src/providers/proxmox/calls.ts';
 import { ProxmoxEngine } from '../src/providers/proxmox/engine.ts';
+import { grantsFor } from '../src/providers/proxmox/privileges.ts';
 import { demoWorld, startSimulator } from '../src/sim/simulator.ts';
 
 /*
@@ -20,7 +21,7 @@ type Row = { readonly name: string; readonly p50Ms: number; readonly p95Ms: numb
 
 /** `npm run bench -- proxmox`: figures per call, and what ours adds to raw undici. */
 export async function run(): Promise<Record<string, unknown>> {
-  const { world, token } = demoWorld();
+  const { world, token } = demoWorld({ grants: grantsFor });
   const sim = await startSimulator({ world, host: '127.0.0.1', port: 0, tls: true, guests: false });
   const secret = `${token.id}=${token.secret}`;
   const path = `/api2/json/nodes/pve1/qemu/${vmid}/status/current`;

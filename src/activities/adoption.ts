@@ -39,6 +39,9 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
         spec.id,
         nameServer.installation,
       );
+      // What our token may not see is not listed: who was there before could not be told.
+      const blind = held === undefined ? undefined : await missingRights(hypervisor, spec, 'VM.Audit');
+      if (blind !== undefined) return blind;
       const again = held === undefined ? undefined : await foundAgain(hypervisor, held, spec);
       if (again !== undefined) return again;
       const guest = await findPrimary(hypervisor, spec);
@@ -47,11 +50,8 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
       if (marker !== undefined && marker.hostedVmId !== spec.id) {
         return refuse('marked-by-another', `VM ${spec.primary.vmid} is marked for hosted VM ${marker.hostedVmId}`);
       }
-      const lacking = (await hypervisor.checkRights(cancellation())).filter(({ granted }) => !granted);
-      if (lacking.length > 0) {
-        const what = lacking.map(({ privilege, path }) => `${privilege} on ${path}`).join(', ');
-        return refuse('rights-missing', `the Proxmox token lacks ${what}; grant with: ${lacking[0]!.mend}`);
-      }
+      const lacking = await missingRights(hypervisor, spec);
+      if (lacking !== undefined) return lacking;
       const claim = await claimNames(nameServer, held, spec, guest.address);
       if (typeof claim !== 'number') return claim;
       const mark = { hostedVmId: spec.id, n: 0, role: 'primary', operation: `adopt/${spec.id}` } as const;
@@ -60,6 +60,18 @@ export function createAdoptionActivities(deps: Pick<ActivityDeps, 'hypervisorOf'
       return adoptedAs({ ...guest, view: marked }, claim);
     },
   };
+}
+
+/** Its own guest and its template beside what the whole cluster needs: what is found here is not found out at a failover. */
+async function missingRights(hypervisor: Hypervisor, spec: HostedVmSpec, only?: string): Promise<Refusal | undefined> {
+  const used = { primaries: [spec.primary.vmid], templates: spec.source === undefined ? [] : [spec.source.vmid] };
+  const lacking = (await hypervisor.checkRights(cancellation(), used)).filter(
+    ({ granted, privilege }) => !granted && (only === undefined || privilege === only),
+  );
+  const [first] = lacking;
+  if (first === undefined) return undefined;
+  const what = lacking.map(({ privilege, path }) => `${privilege} on ${path}`).join(', ');
+  return refuse('rights-missing', `the Proxmox token lacks ${what}; grant with: ${first.mend}`);
 }
 
 type Found = { readonly kind: 'found'; readonly view: GuestView; readonly address: string };

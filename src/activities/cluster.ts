@@ -8,6 +8,7 @@ import type { EpochMs } from '../domain/time.ts';
 import { secondMs } from '../domain/time.ts';
 import type { Origin, PlacementWorld, StorageFacts } from '../planning/placement.ts';
 import { planPlacements } from '../planning/placement.ts';
+import { ProviderError } from '../ports/errors.ts';
 import type { ClusterView, GuestView, NodeView } from '../ports/hypervisor.ts';
 import { cancellation } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -99,11 +100,12 @@ function nodeFacts(node: NodeView, guests: readonly GuestView[], leased: Readonl
     node: node.node,
     online: node.online,
     maintenance: node.maintenance,
-    cpus: node.cpus,
-    memoryMiB: node.memoryMiB,
+    ...(node.cpus === undefined ? {} : { cpus: node.cpus }),
+    ...(node.memoryMiB === undefined ? {} : { memoryMiB: node.memoryMiB }),
+    ...(node.hidden === undefined ? {} : { hidden: node.hidden }),
     othersMemoryMiB: others.reduce((sum, guest) => sum + guest.memoryMiB, 0),
     othersCores: others.reduce((sum, guest) => sum + guest.cores, 0),
-    hostMemoryMiB: Math.max(0, Math.round(node.memoryUsedMiB - usedByGuests)),
+    hostMemoryMiB: Math.max(0, Math.round((node.memoryUsedMiB ?? 0) - usedByGuests)),
   };
 }
 
@@ -121,7 +123,16 @@ async function worldOf(
     ...new Set(requests.flatMap((one) => [one.source, ...(one.otherSources ?? [])].map(({ vmid }) => vmid))),
   ];
   const origins = new Map<number, Origin[]>();
-  for (const vmid of sources) origins.set(vmid, await originsOf(deps, view, spec.name, vmid));
+  const hidden = new Map<number, string>();
+  for (const vmid of sources) {
+    try {
+      origins.set(vmid, await originsOf(deps, view, spec.name, vmid));
+    } catch (error) {
+      // Whoever wants a copy of this one is told; the others get their places.
+      if (!(error instanceof ProviderError) || error.failureClass !== 'permission') throw error;
+      hidden.set(vmid, error.message);
+    }
+  }
   const primaries = requests.flatMap((one) => one.awayFrom.filter((other) => other.strict).map((other) => other.vmid));
   const storagesOf = new Map(
     view.guests.filter((guest) => primaries.includes(guest.ref.vmid)).map((guest) => [guest.ref.vmid, guest.storages]),
@@ -129,6 +140,8 @@ async function worldOf(
   return {
     snapshot,
     origins,
+    hidden,
+    hiddenStorages: await hiddenStorages(deps, view, spec.name, [...origins.values()].flat()),
     storages: storageFacts(view),
     storagesOf,
     ...(spec.storage === undefined ? {} : { storage: spec.storage }),
@@ -155,6 +168,34 @@ async function originsOf(deps: ClusterDeps, view: ClusterView, cluster: string, 
       template: guest.template,
       storages: guest.storages,
     }));
+}
+
+/** Storages of sources that the cluster does not list, where a right is missing; by name, with what grants it. */
+async function hiddenStorages(
+  deps: ClusterDeps,
+  view: ClusterView,
+  cluster: string,
+  origins: readonly Origin[],
+): Promise<Map<string, string>> {
+  const listed = new Set((view.storages ?? []).map(({ storage }) => storage));
+  const unlisted = origins.filter(({ storages }) => storages.some((one) => !listed.has(one)));
+  if (unlisted.length === 0) return new Map();
+  const used = { primaries: [], templates: unlisted.map(({ vmid }) => vmid) };
+  const rights = await (await deps.hypervisorOf(cluster)).checkRights(cancellation(), used);
+  const names = unlisted.flatMap(({ storages }) => storages).filter((one) => !listed.has(one));
+  return new Map(
+    names.flatMap((name) => {
+      const lacking = rights.find(({ path, granted }) => path === `/storage/${name}` && !granted);
+      if (lacking === undefined) return [];
+      const { privilege, path, mend } = lacking;
+      return [
+        [
+          name,
+          `storage ${name} is not visible to this token: it needs ${privilege} on ${path}; grant it with: ${mend}`,
+        ],
+      ];
+    }),
+  );
 }
 
 function storageFacts(view: ClusterView): StorageFacts[] {

@@ -1,7 +1,8 @@
 import type { Client } from '@temporalio/client';
+import type { HostedVmSpec } from '../domain/policy.ts';
 import { formatDuration, secondMs } from '../domain/time.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
-import type { Hypervisor } from '../ports/hypervisor.ts';
+import type { GuestsInUse, Hypervisor } from '../ports/hypervisor.ts';
 import type { NameServer } from '../ports/name-server.ts';
 import type { InventoryStore } from '../ports/registry.ts';
 
@@ -40,7 +41,9 @@ export async function examine(deps: DoctorDeps): Promise<Finding[]> {
     clock(deps),
     dnstap(deps),
     ...(inventory.value?.inventory.zones ?? []).map(({ zone }) => dns(deps, zone)),
-    ...(inventory.value?.inventory.clusters ?? []).map(({ name }) => proxmox(deps, name)),
+    ...(inventory.value?.inventory.clusters ?? []).map(({ name }) =>
+      proxmox(deps, name, guestsIn(name, inventory.value?.inventory.hostedVms ?? [])),
+    ),
   ];
   return (await Promise.all(parts)).flat();
 }
@@ -134,14 +137,24 @@ async function dns({ nameServerOf }: DoctorDeps, zone: string): Promise<Finding>
   return { check: 'dns', subject: zone, verdict: ok ? 'ok' : 'fail', text: detail, ...(ok ? {} : { mend }) };
 }
 
-async function proxmox({ hypervisorOf }: DoctorDeps, cluster: string): Promise<Finding[]> {
+/** Guests outside the pool that the inventory names: each needs rights of its own. */
+function guestsIn(cluster: string, hostedVms: readonly HostedVmSpec[]): GuestsInUse {
+  const here = hostedVms.filter(({ primary }) => primary.cluster === cluster);
+  const templates = here.flatMap(({ source }) => source?.vmid ?? []);
+  return { primaries: here.map(({ primary }) => primary.vmid), templates: [...new Set(templates)] };
+}
+
+async function proxmox({ hypervisorOf }: DoctorDeps, cluster: string, guests: GuestsInUse): Promise<Finding[]> {
   const mend = 'are endpoints, fingerprint and tokenFile of this cluster right? see docs/proxmox.md';
   const looked = await look(
     'proxmox',
     cluster,
     async () => {
       const hypervisor = await hypervisorOf(cluster);
-      const [rights, view] = await Promise.all([hypervisor.checkRights(), hypervisor.observeCluster()]);
+      const [rights, view] = await Promise.all([
+        hypervisor.checkRights(undefined, guests),
+        hypervisor.observeCluster(),
+      ]);
       return { rights, view };
     },
     mend,
@@ -155,15 +168,20 @@ async function proxmox({ hypervisorOf }: DoctorDeps, cluster: string): Promise<F
     verdict: view.quorate ? (online === view.nodes.length ? 'ok' : 'warn') : 'fail',
     text: `${online} of ${view.nodes.length} nodes online${view.quorate ? '' : ', no quorum'}`,
   };
+  const hidden = view.nodes.flatMap((node): Finding[] =>
+    node.hidden === undefined ? [] : [{ check: 'proxmox', subject: node.node, verdict: 'fail', text: node.hidden }],
+  );
   const missing = rights.filter(({ granted }) => !granted);
   if (missing.length === 0) {
     return [
       quorum,
+      ...hidden,
       { check: 'rights', subject: cluster, verdict: 'ok', text: `all ${rights.length} privileges granted` },
     ];
   }
   return [
     quorum,
+    ...hidden,
     ...missing.map(({ privilege, path, mend: command }) => ({
       check: 'rights',
       subject: cluster,

@@ -38,12 +38,18 @@ export function mountSim(program: Command, terminal: Terminal): void {
     )
     .action((options: Options) =>
       runUntilEnd(terminal, async () => {
-        const { demoWorld, startSimulator } = await import('../sim/simulator.ts');
+        const [{ demoWorld, startSimulator }, { grantsFor }] = await Promise.all([
+          import('../sim/simulator.ts'),
+          import('../providers/proxmox/privileges.ts'),
+        ]);
         const { world, save, certificate, control } = options;
         const running = await startSimulator({
           ...placeOf('--listen', options.listen, 8006),
           ...(control === undefined ? {} : { control: placeOf('--control', control, 8007) }),
-          world: world ?? demoWorld({ network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) }).world,
+          world:
+            world ??
+            demoWorld({ grants: grantsFor, network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) })
+              .world,
           names: [hostname()],
           tls: options.http !== true,
           log: (line) => terminal.err(`${line}\n`),

@@ -94,6 +94,8 @@ export function healthOfNode(node: NodeView | undefined): HealthFactors {
     node: node.node,
     nodeOnline: online,
     nodeMaintenance: maintenance,
-    ...(online && memoryMiB > 0 ? { nodeMemoryUsed: memoryUsedMiB / memoryMiB } : {}),
+    ...(online && memoryMiB !== undefined && memoryUsedMiB !== undefined && memoryMiB > 0
+      ? { nodeMemoryUsed: memoryUsedMiB / memoryMiB }
+      : {}),
   };
 }

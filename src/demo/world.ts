@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { grantsFor } from '../providers/proxmox/privileges.ts';
 import { demoWorld } from '../sim/simulator.ts';
 import { loadWorld } from '../sim/world/directory.ts';
 import type { World } from '../sim/world/world.ts';
@@ -16,7 +17,7 @@ export async function worldFor(
   serialOf: (instance: string) => string,
 ): Promise<World> {
   if (existsSync(join(folder, 'nodes'))) return await loadWorld(folder);
-  const { world } = demoWorld({ names: fleet.map(({ id }) => id), tokenSecret: randomUUID() });
+  const { world } = demoWorld({ grants: grantsFor, names: fleet.map(({ id }) => id), tokenSecret: randomUUID() });
   for (const vm of fleet) {
     const guest = world.guests.get(vm.vmid);
     if (guest === undefined) continue;

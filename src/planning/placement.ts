@@ -1,6 +1,6 @@
 import type { LeaseRequest } from '../domain/cluster-messages.ts';
 import type { LossReport, NodeRoom } from '../domain/cluster/headroom.ts';
-import { lossReports, rooms } from '../domain/cluster/headroom.ts';
+import { lossReports, rooms, unseenRoom } from '../domain/cluster/headroom.ts';
 import type { Lease } from '../domain/cluster/lease.ts';
 import { claimFor, provisionalLease } from '../domain/cluster/lease.ts';
 import type { ClusterSnapshot } from '../domain/cluster/snapshot.ts';
@@ -27,6 +27,10 @@ export type PlacementWorld = {
   readonly snapshot: ClusterSnapshot;
   /** By requested source: itself first, then templates of the same name on other nodes. */
   readonly origins: ReadonlyMap<number, readonly Origin[]>;
+  /** Requested sources that exist and are not visible to the token, with what is missing. */
+  readonly hidden?: ReadonlyMap<number, string>;
+  /** Storages of sources that are not listed because they are not visible to the token, with what is missing. */
+  readonly hiddenStorages?: ReadonlyMap<string, string>;
   readonly storages: readonly StorageFacts[];
   /** Where full clones go, if the inventory says so. */
   readonly storage?: string;
@@ -40,7 +44,9 @@ type Candidate = {
   readonly full: boolean;
   readonly storage?: string;
 };
-type Rejected = { readonly node: string; readonly why: string; readonly freeMiB: number };
+/** It cannot be told, for what the token may not see. */
+type Unseen = { readonly unseen: string };
+type Rejected = { readonly node: string; readonly why: string; readonly freeMiB: number; readonly unseen: boolean };
 
 /**
  * Chooses a node, an origin and a storage for each request, one after the other, each seeing what the ones before it
@@ -69,6 +75,10 @@ function planPlacement(world: PlacementWorld, leases: readonly Lease[], request:
   }
   const sources = [request.source, ...(request.otherSources ?? [])];
   const origins = sources.map(({ vmid }) => world.origins.get(vmid) ?? []).find(({ length }) => length > 0) ?? [];
+  const hidden = sources.flatMap(({ vmid }) => world.hidden?.get(vmid) ?? [])[0];
+  if (origins.length === 0 && hidden !== undefined) {
+    return { kind: 'refused', requestId, reason: { code: 'source-hidden', text: hidden } };
+  }
   if (origins.length === 0) {
     return {
       kind: 'refused',
@@ -87,12 +97,15 @@ function planPlacement(world: PlacementWorld, leases: readonly Lease[], request:
   const candidates: Candidate[] = [];
   const before = lossReports(snapshot, leases);
   for (const room of rooms(snapshot, leases)) {
-    const no = (why: string): void => void rejected.push({ node: room.node, why, freeMiB: Math.max(0, room.freeMiB) });
+    const no = (why: string, unseen = false): void =>
+      void rejected.push({ node: room.node, why, freeMiB: Math.max(0, room.freeMiB ?? 0), unseen });
     const candidate = copyTo(world, room, origins, request);
     const lack = lackOf(room, request);
     if (!room.usable) no('is off or in maintenance');
     else if (forbidden.has(room.node)) no(forbidden.get(room.node)!);
     else if (typeof candidate === 'string') no(candidate);
+    else if ('unseen' in candidate) no(candidate.unseen, true);
+    else if (room.freeMiB === null) no(room.hidden ?? `${room.node} has told no numbers`, true);
     else if (lack !== undefined) no(lack);
     else {
       const loss = firstNewLoss(
@@ -137,7 +150,7 @@ function copyTo(
   room: NodeRoom,
   origins: readonly Origin[],
   request: LeaseRequest,
-): Candidate | string {
+): Candidate | string | Unseen {
   const usable = (storage: string): boolean =>
     world.storages.find((one) => one.storage === storage)?.nodes.includes(room.node) ?? true;
   const shared = (storage: string): boolean => world.storages.find((one) => one.storage === storage)?.shared ?? false;
@@ -155,6 +168,9 @@ function copyTo(
     }
   }
   const origin = origins[0]!;
+  // Whether it is shared is unknown then: it is not called local.
+  const hidden = origin.storages.flatMap((one) => world.hiddenStorages?.get(one) ?? [])[0];
+  if (hidden !== undefined) return { unseen: hidden };
   return (
     `cannot get a copy of VM ${origin.vmid}, which is on ${origin.node} with local storage (${origin.storages.join(', ')}); ` +
     `a template of the same name on ${room.node} or shared storage would do`
@@ -163,9 +179,11 @@ function copyTo(
 
 function lackOf(room: NodeRoom, request: LeaseRequest): string | undefined {
   const claim = claimFor(request.warmth, request);
-  if (claim.memoryMiB > room.freeMiB) return `has ${Math.max(0, room.freeMiB)} of ${claim.memoryMiB} MiB free`;
-  if (claim.cores > 0 && room.committedCores + claim.cores > room.vcpus) {
-    return `has ${room.vcpus - room.committedCores} of ${claim.cores} vCPUs left`;
+  const { freeMiB, vcpus, committedCores } = room;
+  if (freeMiB !== null && claim.memoryMiB > freeMiB)
+    return `has ${Math.max(0, freeMiB)} of ${claim.memoryMiB} MiB free`;
+  if (vcpus !== null && claim.cores > 0 && committedCores + claim.cores > vcpus) {
+    return `has ${vcpus - committedCores} of ${claim.cores} vCPUs left`;
   }
   return undefined;
 }
@@ -184,7 +202,7 @@ function firstNewLoss(
     );
     const worst = fresh ?? itself;
     if (worst !== undefined && worst.node !== 'nowhere') {
-      return `would leave ${worst.hostedVmId} without room if ${report.node} were lost (${worst.freeMiB} of ${worst.needMiB} MiB)`;
+      return `would leave ${worst.hostedVmId} without room if ${report.node} were lost (${worst.freeMiB ?? 'unknown'} of ${worst.needMiB} MiB)`;
     }
   }
   return undefined;
@@ -206,11 +224,14 @@ function preference(
     .filter((one) => one.strict)
     .flatMap((one) => world.storagesOf.get(one.vmid) ?? []);
   const sameStorage = candidate.storage !== undefined && primaryStorages.includes(candidate.storage) ? 1 : 0;
-  const free = candidate.room.freeMiB / Math.max(1, candidate.room.memoryMiB);
+  const free = (candidate.room.freeMiB ?? 0) / Math.max(1, candidate.room.memoryMiB ?? 0);
   return free - 10 * siblings - 2 * sameStorage;
 }
 
 function noPlace(request: LeaseRequest, rejected: readonly Rejected[]): Reason {
+  // What cannot be seen might have room: that it cannot be seen is the reason then, whatever the other nodes lack.
+  const unseen = rejected.filter((one) => one.unseen);
+  if (unseen.length > 0) return unseenRoom(unseen);
   const claim = claimFor(request.warmth, request);
   const nodes = rejected.map((one) => `${one.node} ${one.why}`).join('; ');
   return {

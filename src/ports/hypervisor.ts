@@ -43,14 +43,17 @@ export type GuestView = {
   readonly addresses: readonly string[];
 };
 
+/** Numbers that were not told are absent: unknown is never zero. */
 export type NodeView = {
   readonly node: string;
   readonly online: boolean;
   readonly maintenance: boolean;
-  readonly cpus: number;
-  readonly memoryMiB: number;
-  readonly memoryUsedMiB: number;
-  readonly cpu: number;
+  readonly cpus?: number;
+  readonly memoryMiB?: number;
+  readonly memoryUsedMiB?: number;
+  readonly cpu?: number;
+  /** Why an online node's memory is not known, and what mends it. */
+  readonly hidden?: string;
 };
 
 /** One storage on one node. */
@@ -116,6 +119,13 @@ export type GuestPressure = { readonly cpu: number; readonly memory: number; rea
 /** A difference between primary and shadow that matters to whoever relies on `identical`. */
 export type ConfigDrift = { readonly key: string; readonly primary: string; readonly shadow: string };
 
+/** VMIDs outside the pool: each needs rights of its own. */
+export type GuestsInUse = {
+  readonly primaries: readonly number[];
+  /** Templates, and other guests that shadows are copied from. */
+  readonly templates: readonly number[];
+};
+
 export type RightsFinding = {
   readonly privilege: string;
   readonly path: string;
@@ -130,7 +140,10 @@ export type RightsFinding = {
  */
 export interface Hypervisor {
   observeCluster(signal?: AbortSignal): Promise<ClusterView>;
-  /** Found wherever it is in the cluster; undefined only when the cluster is quorate and truly has no such VMID. */
+  /**
+   * Found wherever it is in the cluster; undefined only when the cluster is quorate and truly has no such VMID.
+   * `permission` when somebody has it whom we may not see.
+   */
   observeGuest(ref: GuestRef, signal?: AbortSignal): Promise<GuestView | undefined>;
   /** Clone, configure, mark. Adopts its own earlier clone by marker; `exists` when somebody else has the VMID. */
   ensureShadow(spec: ShadowSpec, signal?: AbortSignal): Promise<GuestView>;
@@ -153,8 +166,8 @@ export interface Hypervisor {
    */
   ensureFlat?(ref: GuestRef, signal?: AbortSignal): Promise<GuestView>;
   configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
-  /** @param guests VMIDs of primaries outside the pool, checked one by one */
-  checkRights(signal?: AbortSignal, guests?: readonly number[]): Promise<RightsFinding[]>;
+  /** All that is needed, granted or not. */
+  checkRights(signal?: AbortSignal, guests?: GuestsInUse): Promise<RightsFinding[]>;
   /** One call for one guest. Undefined where Proxmox does not tell it: before version 9, or while the guest is stopped. */
   observePressure?(ref: GuestRef, signal?: AbortSignal): Promise<GuestPressure | undefined>;
   observeAgent?(ref: GuestRef, signal?: AbortSignal): Promise<AgentView>;

@@ -1,3 +1,4 @@
+import type { Reason } from '../reason.ts';
 import type { Claim, Lease } from './lease.ts';
 import { claimOf } from './lease.ts';
 import type { ClusterSnapshot, NodeFacts } from './snapshot.ts';
@@ -11,12 +12,15 @@ export const cpuOvercommit = 4;
 export type NodeRoom = {
   readonly node: string;
   readonly usable: boolean;
-  readonly memoryMiB: number;
+  /** Null, as what is free and the vCPUs, when the node's numbers are not known. */
+  readonly memoryMiB: number | null;
   /** Given out: other guests, our claims, the host. */
   readonly committedMiB: number;
-  readonly freeMiB: number;
-  readonly vcpus: number;
+  readonly freeMiB: number | null;
+  readonly vcpus: number | null;
   readonly committedCores: number;
+  /** Why an online node's numbers are not known. */
+  readonly hidden?: string;
 };
 
 /** What would happen to the hosted VMs whose instance of record is on this node if it were gone now. */
@@ -29,7 +33,8 @@ export type LossReport = {
     readonly hostedVmId: string;
     readonly node: string;
     readonly needMiB: number;
-    readonly freeMiB: number;
+    /** Null when that node's memory is not known. */
+    readonly freeMiB: number | null;
   }[];
 };
 
@@ -42,17 +47,30 @@ export function rooms(snapshot: ClusterSnapshot, leases: readonly Lease[]): Node
 }
 
 function roomOf(facts: NodeFacts, claims: readonly Claim[]): NodeRoom {
-  const reserve = Math.max(leastReserveMiB, facts.memoryMiB * reserveShare, facts.hostMemoryMiB);
+  const { memoryMiB = null, cpus, hidden } = facts;
+  const reserve = Math.max(leastReserveMiB, (memoryMiB ?? 0) * reserveShare, facts.hostMemoryMiB);
   const ours = claims.reduce((sum, claim) => sum + claim.memoryMiB, 0);
   const committedMiB = Math.ceil(reserve + facts.othersMemoryMiB + ours);
   return {
     node: facts.node,
     usable: facts.online && !facts.maintenance,
-    memoryMiB: facts.memoryMiB,
+    memoryMiB,
     committedMiB,
-    freeMiB: facts.memoryMiB - committedMiB,
-    vcpus: facts.cpus * cpuOvercommit,
+    freeMiB: memoryMiB === null ? null : memoryMiB - committedMiB,
+    vcpus: cpus === undefined ? null : cpus * cpuOvercommit,
     committedCores: facts.othersCores + claims.reduce((sum, claim) => sum + claim.cores, 0),
+    ...(hidden === undefined ? {} : { hidden }),
+  };
+}
+
+/** Not "no room": whether there is any cannot be seen. The first says why and what mends it. */
+export function unseenRoom(nodes: readonly { readonly node: string; readonly why: string }[]): Reason {
+  const others = nodes.slice(1).map(({ node }) => node);
+  const more = others.length === 0 ? '' : ` The same goes for ${others.join(', ')}.`;
+  return {
+    code: 'room-unseen',
+    text: `${nodes[0]?.why ?? ''}.${more}`,
+    facts: { nodes: nodes.map(({ node }) => node).join(' ') },
   };
 }
 
@@ -72,6 +90,8 @@ function lossOf(
   before: readonly NodeRoom[],
 ): LossReport {
   const free = new Map(before.map((room) => [room.node, room.usable && room.node !== lost ? room.freeMiB : 0]));
+  // Room that cannot be seen is not counted on.
+  const proven = (node: string): number => Math.max(0, free.get(node) ?? 0);
   const short: LossReport['short'][number][] = [];
   const victims = hostedOn(lost, snapshot, leases);
   for (const hostedVmId of victims) {
@@ -79,16 +99,17 @@ function lossOf(
       .filter((one) => one.hostedVmId === hostedVmId && one.role === 'shadow' && one.node !== lost)
       .sort((a, b) => b.tier - a.tier)
       .map((lease) => ({ lease, needMiB: lease.memoryMiB - claimOf(lease).memoryMiB }));
-    const chosen = candidates.find(({ lease, needMiB }) => needMiB <= Math.max(0, free.get(lease.node) ?? 0));
+    const chosen = candidates.find(({ lease, needMiB }) => needMiB <= proven(lease.node));
     if (chosen !== undefined) {
-      free.set(chosen.lease.node, (free.get(chosen.lease.node) ?? 0) - chosen.needMiB);
+      const { node } = chosen.lease;
+      if (free.get(node) !== null) free.set(node, proven(node) - chosen.needMiB);
     } else {
       const best = candidates[0];
       short.push({
         hostedVmId,
         node: best?.lease.node ?? 'nowhere',
         needMiB: best?.needMiB ?? 0,
-        freeMiB: Math.max(0, free.get(best?.lease.node ?? '') ?? 0),
+        freeMiB: best !== undefined && free.get(best.lease.node) === null ? null : proven(best?.lease.node ?? ''),
       });
     }
   }

@@ -4,7 +4,7 @@ import { minuteMs } from '../time.ts';
 import type { EpochMs } from '../time.ts';
 import { ipv4Number, ipv4Text, nextFree, rangeSize } from './address-range.ts';
 import { overBudget } from './budget.ts';
-import { rooms } from './headroom.ts';
+import { rooms, unseenRoom } from './headroom.ts';
 import type { Lease, Quarantined } from './lease.ts';
 import { claimOf, provisionalLease } from './lease.ts';
 import type { ClusterState, ClusterStep, Outgoing, Placement } from './state.ts';
@@ -48,11 +48,14 @@ function resized(now: EpochMs, state: ClusterState, held: Lease, request: LeaseR
 function overfull(state: ClusterState, node: string, moreMiB: number): Reason | undefined {
   const room =
     state.snapshot === null ? undefined : rooms(state.snapshot, state.leases).find((one) => one.node === node);
-  if (room === undefined || room.freeMiB >= moreMiB) return undefined;
+  if (room === undefined) return undefined;
+  const { freeMiB, hidden } = room;
+  if (freeMiB === null) return unseenRoom([{ node, why: hidden ?? `${node} has told no numbers` }]);
+  if (freeMiB >= moreMiB) return undefined;
   return {
     code: 'headroom-node',
-    text: `${node} has ${Math.max(0, room.freeMiB)} MiB free, ${moreMiB} MiB more are needed.`,
-    facts: { node, freeMiB: Math.max(0, room.freeMiB), needMiB: moreMiB },
+    text: `${node} has ${Math.max(0, freeMiB)} MiB free, ${moreMiB} MiB more are needed.`,
+    facts: { node, freeMiB: Math.max(0, freeMiB), needMiB: moreMiB },
   };
 }
 

@@ -59,8 +59,8 @@ export function ledgerCard(view: LedgerView): string {
   const { budget, clones, failovers } = view;
   const nodes = view.nodes.map(
     (room) =>
-      `| ${room.node} | ${room.usable ? 'yes' : 'no'} | ${Math.max(0, room.freeMiB)} of ${room.memoryMiB} MiB | ` +
-      `${room.committedCores} of ${room.vcpus} |`,
+      `| ${room.node} | ${room.usable ? 'yes' : 'no'} | ${memoryText(room)} | ` +
+      `${room.committedCores} of ${room.vcpus ?? 'unknown'} |`,
   );
   const losses = view.ifLost
     .filter((report) => report.protectedVms > 0)
@@ -77,4 +77,8 @@ export function ledgerCard(view: LedgerView): string {
       : ['', '| node | usable | free memory | vCPUs given out |', '|---|---|---|---|', ...nodes]),
     ...(losses.length === 0 ? [] : ['', ...losses]),
   ].join('\n');
+}
+
+function memoryText({ freeMiB, memoryMiB }: NodeRoom): string {
+  return freeMiB === null || memoryMiB === null ? 'unknown' : `${Math.max(0, freeMiB)} of ${memoryMiB} MiB`;
 }

@@ -6,8 +6,11 @@ export type NodeFacts = {
   readonly node: string;
   readonly online: boolean;
   readonly maintenance: boolean;
-  readonly cpus: number;
-  readonly memoryMiB: number;
+  /** Absent when the node's numbers were not told: unknown is never zero. */
+  readonly cpus?: number;
+  readonly memoryMiB?: number;
+  /** Why an online node's numbers are not known. */
+  readonly hidden?: string;
   /** Configured memory of running and paused guests that have no lease. */
   readonly othersMemoryMiB: number;
   readonly othersCores: number;

@@ -163,7 +163,7 @@ function answersElsewhere(spec: HostedVmSpec, foreign: readonly string[]): Refus
   const what = foreign.join(', ') || 'nothing';
   return refuse(
     'answers-elsewhere',
-    `DNS names ${what} under our own record, and no guest of cluster ${spec.primary.cluster} with the marker of ${spec.id} has that address. ` +
+    `DNS names ${what} under our own record, and no guest that is visible in cluster ${spec.primary.cluster} with the marker of ${spec.id} has that address. ` +
       `Find the guest that serves (qm config VMID | grep ipconfig0) and name it: ${apply(spec, 'VMID', foreign[0] ?? 'ADDRESS')}`,
   );
 }

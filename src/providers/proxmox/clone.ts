@@ -2,10 +2,12 @@ import type { GuestView, ShadowSpec } from '../../ports/hypervisor.ts';
 import type { CloneParameters } from './calls.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
 import { sizeGiB, properties } from './guest-config.ts';
-import { live, observed, reached } from './guest.ts';
+import { isHidden, live, observed, reached } from './guest.ts';
+import type { Found } from './guest.ts';
 import { shadowConfig } from './identity.ts';
 import { describedAs, sameInstance } from './marker.ts';
 import { isOffline } from './members.ts';
+import { isGranted } from './rights.ts';
 import { mayStillCome } from './site.ts';
 import type { Work } from './site.ts';
 import { finished } from './tasks.ts';
@@ -32,12 +34,20 @@ export async function ensureShadow(work: Work, spec: ShadowSpec): Promise<GuestV
   return (await live(work, spec.ref)).view;
 }
 
-type Look = { readonly kind: 'absent' | 'cloning' | 'ours' } | { readonly kind: 'foreign'; readonly why: string };
+type Look =
+  | { readonly kind: 'absent' | 'cloning' | 'ours' }
+  | { readonly kind: 'hidden'; readonly why: unknown }
+  | { readonly kind: 'foreign'; readonly why: string };
 
 async function look(work: Work, spec: ShadowSpec): Promise<Look> {
-  // A leased VMID can only appear where we cloned from or to; elsewhere it is found through the cluster's list.
-  if (!work.lastNode.has(spec.ref.vmid)) work.lastNode.set(spec.ref.vmid, spec.node);
-  const found = await observed(work, spec.ref.vmid);
+  let found: Found | undefined;
+  try {
+    found = await observed(work, spec.ref.vmid);
+  } catch (error) {
+    // Proxmox adds a clone to its pool last: until then a token with the pool's rights does not see its own clone.
+    if (isHidden(error)) return { kind: 'hidden', why: error };
+    throw error;
+  }
   if (found === undefined) return { kind: 'absent' };
   // What the list shows of a guest on a dead node has no marker: whose it is cannot be seen.
   const { view } = reached(found);
@@ -63,9 +73,10 @@ async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
       return;
     }
     if (seen.kind === 'foreign') throw taken(spec, seen.why);
-    if (seen.kind === 'cloning') {
+    if (seen.kind === 'cloning' || seen.kind === 'hidden') {
       staleLooks = (await cloneRuns(work, spec)) ? 0 : staleLooks + 1;
-      if (staleLooks >= looksAtStaleLock) throw staleLock(spec);
+      if (staleLooks >= looksAtStaleLock)
+        throw seen.kind === 'hidden' ? takenUnseen(work, spec, seen.why) : staleLock(spec);
       await work.waiting.pause(work.timing.lookMs);
       continue;
     }
@@ -78,7 +89,7 @@ async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
     } catch (error) {
       if (isFailure(error, 'exists')) {
         refusals += 1;
-        if (refusals >= unseenRefusals) throw taken(spec, 'Proxmox says so, though this token sees nobody with it');
+        if (refusals >= unseenRefusals) throw taken(spec, 'Proxmox says so, though it shows nobody with it');
       }
       if (isFailure(error, 'ambiguous')) work.doubts.set(spec.ref.vmid, work.waiting.now());
       work.log.info({ vmid: spec.ref.vmid, source: spec.source.vmid }, `clone: looking again after: ${String(error)}`);
@@ -88,6 +99,7 @@ async function ensureCloned(work: Work, spec: ShadowSpec): Promise<void> {
 }
 
 async function clone(work: Work, spec: ShadowSpec): Promise<void> {
+  await requireRights(work, spec);
   const source = await live(work, { cluster: spec.ref.cluster, vmid: spec.source.vmid });
   const from = source.view.node;
   if (spec.source.snapshot === undefined && !source.view.template && source.view.power === 'running') {
@@ -143,6 +155,11 @@ async function ensurePooled(work: Work, spec: ShadowSpec): Promise<void> {
     } catch (error) {
       // A member already (the list may lag), or of a pool somebody else chose: the pool is rights, not truth.
       if (error instanceof ProxmoxError && error.reason.includes('already')) return;
+      // It is seen and was configured, so it is covered by other rights than the pool's.
+      if (isFailure(error, 'permission')) {
+        work.log.warn({ vmid: spec.ref.vmid }, `left outside its pool: ${error.message}`);
+        return;
+      }
       await patience.after(error);
     }
   }
@@ -175,6 +192,42 @@ function taken(spec: ShadowSpec, why: string): ProxmoxError {
     failureClass: 'exists',
     message: `VMID ${spec.ref.vmid} belongs to somebody else: ${why}. Is the VMID range in the inventory really private?`,
   });
+}
+
+/** Somebody's, or our own clone whose node failed before it came into its pool: either way this VMID is not to be had. */
+function takenUnseen({ spec: { pool = '', vmids } }: Work, spec: ShadowSpec, why: unknown): ProxmoxError {
+  const { vmid } = spec.ref;
+  return new ProxmoxError(
+    {
+      operation: 'clone',
+      target: `VM ${spec.source.vmid} to ${vmid}`,
+      failureClass: 'exists',
+      message:
+        `VMID ${vmid} is taken by a guest that is not visible to this token. If it is a clone of ours that failed half-way: ` +
+        `qm unlock ${vmid} && qm destroy ${vmid}; if it is ours and left its pool: pveum pool modify ${pool} --vms ${vmid}; ` +
+        `if it is somebody else's, VMIDs ${vmids.from}-${vmids.to} are not private`,
+    },
+    { cause: why },
+  );
+}
+
+/**
+ * A clone we may make and may not see would be made again and again, each with another VMID; and that it may not be made
+ * Proxmox says without naming the right. @throws ProxmoxError permission
+ */
+async function requireRights({ calls }: Work, { ref, pool }: ShadowSpec): Promise<void> {
+  const path = pool === undefined ? '/vms' : `/pool/${pool}`;
+  const permissions = await calls.permissions();
+  for (const privilege of ['VM.Allocate', 'VM.Audit']) {
+    if (isGranted(permissions, path, privilege, pool === undefined)) continue;
+    throw new ProxmoxError({
+      operation: 'clone',
+      target: `to VM ${ref.vmid}`,
+      failureClass: 'permission',
+      message: `nothing was made: this token lacks ${privilege} on ${path}`,
+      lack: { privilege, path },
+    });
+  }
 }
 
 function staleLock(spec: ShadowSpec): ProxmoxError {

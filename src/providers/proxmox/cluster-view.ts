@@ -38,7 +38,9 @@ export class ClusterObserver {
     return {
       at: now,
       quorate: status.find((row) => row.type === 'cluster')?.quorate ?? true,
-      nodes: rows.filter((row) => row.type === 'node').map((row) => nodeView(row, online, maintained)),
+      nodes: await Promise.all(
+        rows.filter((row) => row.type === 'node').map((row) => nodeView(site, row, online, maintained)),
+      ),
       guests: await this.#guestViews(site, guests, online),
       storages: rows.filter((row) => row.type === 'storage').map(storageView),
     };
@@ -102,17 +104,32 @@ function fromConfig(view: GuestView): Pick<GuestView, 'marker' | 'storages' | 'a
   return { ...(marker === undefined ? {} : { marker }), storages, addresses, cores, memoryMiB };
 }
 
-function nodeView(row: Resource, online: Map<string, boolean>, maintained: ReadonlySet<string>): NodeView {
+async function nodeView(
+  site: Site,
+  row: Resource,
+  online: Map<string, boolean>,
+  maintained: ReadonlySet<string>,
+): Promise<NodeView> {
   const node = row.node ?? '';
+  const isOnline = online.get(node) ?? row.status === 'online';
   return {
     node,
-    online: online.get(node) ?? row.status === 'online',
+    online: isOnline,
     maintenance: maintained.has(node),
-    cpus: row.maxcpu ?? 0,
-    memoryMiB: Math.floor((row.maxmem ?? 0) / mib),
-    memoryUsedMiB: Math.ceil((row.mem ?? 0) / mib),
-    cpu: row.cpu ?? 0,
+    ...(row.maxcpu === undefined ? {} : { cpus: row.maxcpu }),
+    ...(row.maxmem === undefined ? {} : { memoryMiB: Math.floor(row.maxmem / mib) }),
+    ...(row.mem === undefined ? {} : { memoryUsedMiB: Math.ceil(row.mem / mib) }),
+    ...(row.cpu === undefined ? {} : { cpu: row.cpu }),
+    ...(isOnline && row.maxmem === undefined ? { hidden: await whyHidden(site, row) } : {}),
   };
+}
+
+/** Proxmox leaves a node's numbers out for a token without the right, and for a node that has not told any. */
+async function whyHidden(site: Site, { node = '', status }: Resource): Promise<string> {
+  if (status !== 'online') return `${node} has not told its memory for a while: is pvestatd running there?`;
+  const mend = await site.mendOf({ privilege: 'Sys.Audit', path: `/nodes/${node}` });
+  const how = mend === undefined ? '' : `; grant it with: ${mend}`;
+  return `memory of ${node} is not visible to this token: it needs Sys.Audit on /nodes, propagated${how}`;
 }
 
 function storageView(row: Resource): StorageView {

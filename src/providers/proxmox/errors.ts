@@ -2,6 +2,7 @@ import type { FailureClass } from '../../ports/errors.ts';
 import { ProviderError } from '../../ports/errors.ts';
 import { classify } from './classify.ts';
 import { redacted } from './redact.ts';
+import type { Lack } from './rights.ts';
 
 /** What Proxmox said, kept for whoever has to decide: the class for programs, the rest for people. */
 export class ProxmoxError extends ProviderError {
@@ -12,6 +13,8 @@ export class ProxmoxError extends ProviderError {
   readonly errors: Readonly<Record<string, string>>;
   /** `/nodes/x/qemu/x/clone` with stars for parameters: free of names, good for metrics. */
   readonly pathTemplate: string;
+  /** The right whose absence is the reason, where it is known. */
+  readonly lack: Lack | undefined;
 
   constructor(
     what: {
@@ -23,6 +26,7 @@ export class ProxmoxError extends ProviderError {
       reason?: string;
       errors?: Readonly<Record<string, string>>;
       pathTemplate?: string;
+      lack?: Lack | undefined;
     },
     options?: ErrorOptions,
   ) {
@@ -32,6 +36,16 @@ export class ProxmoxError extends ProviderError {
     this.reason = what.reason ?? what.message;
     this.errors = what.errors ?? {};
     this.pathTemplate = what.pathTemplate ?? '';
+    this.lack = what.lack;
+  }
+
+  /** The same, and more said. */
+  with(more: string): ProxmoxError {
+    const { operation, target, failureClass, status, reason, errors, pathTemplate, lack } = this;
+    const what = { operation, target, failureClass, status, reason, errors, pathTemplate, lack };
+    const said = new ProxmoxError({ ...what, message: '' }, { cause: this });
+    said.message = `${this.message}${more}`;
+    return said;
   }
 }
 
@@ -54,6 +68,7 @@ export function httpError(
     reason: redacted(reason),
     errors: Object.fromEntries(Object.entries(errors).map(([key, text]) => [key, redacted(text)])),
     pathTemplate: call.pathTemplate,
+    lack: lackIn(`${reason} ${message}`),
   });
 }
 
@@ -71,7 +86,14 @@ export function taskError(what: {
     failureClass: classify({ text: what.exitStatus }),
     message: redacted(`${what.exitStatus}${log}`),
     reason: redacted(what.exitStatus),
+    lack: lackIn(what.exitStatus),
   });
+}
+
+/** `Permission check failed (/vms/101, VM.Audit)`, or `A|B` where either would do. */
+function lackIn(text: string): Lack | undefined {
+  const [, path, privilege] = /Permission check failed \((\/[^,\s]*), ([A-Za-z.|]+)/.exec(text) ?? [];
+  return path === undefined || privilege === undefined ? undefined : { path, privilege };
 }
 
 /** True for a ProviderError of one of these classes. */

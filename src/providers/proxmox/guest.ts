@@ -1,6 +1,7 @@
 import type { GuestPressure, GuestRef, GuestView, PowerState } from '../../ports/hypervisor.ts';
 import type { CurrentStatus, Resource } from './answers.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
+import type { ProviderError } from '../../ports/errors.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { memoryMiB, staticAddresses, storages, tagsOf, vcpus } from './guest-config.ts';
 import { readMarker } from './marker.ts';
@@ -18,16 +19,21 @@ const relocations = 3;
 /**
  * Finds a guest wherever it is now.
  * @returns undefined only when the cluster is quorate and nobody has this VMID
+ * @throws ProxmoxError permission when somebody has it and this token may not see it; see `isHidden`
  */
 export async function observed(site: Site, vmid: number): Promise<Found | undefined> {
+  let refused: ProviderError | undefined;
   for (let n = 0; n < relocations; n += 1) {
     const node = site.lastNode.get(vmid) ?? (await located(site, vmid))?.node;
     if (node === undefined) return undefined;
     try {
       return await asked(site, vmid, node);
     } catch (error) {
-      if (isFailure(error, 'not-found')) {
+      // A token whose rights come from a pool is told 403 of a VMID nobody has: like "does not exist" it means that the
+      // guest is not where it was looked for, and the cluster is asked who has it.
+      if (isFailure(error, 'not-found', 'permission')) {
         site.lastNode.delete(vmid);
+        refused = isFailure(error, 'permission') ? error : undefined;
       } else if (isFailure(error, 'transient')) {
         const off = await onDeadNode(site, vmid, node);
         if (off !== undefined) return off;
@@ -37,6 +43,8 @@ export async function observed(site: Site, vmid: number): Promise<Found | undefi
       }
     }
   }
+  // Listed each time, and not to be read: a right is missing for the reading.
+  if (refused !== undefined) throw refused;
   throw new ProxmoxError({
     operation: 'find',
     target: `VM ${vmid}`,
@@ -101,12 +109,27 @@ async function located(site: Site, vmid: number): Promise<{ node: string; row: R
   // Taken though it was not listed: it was made in between, or it is hidden from us.
   const since = await listedRow(site, vmid);
   if (since !== undefined) return since;
-  throw new ProxmoxError({
-    operation: 'find',
-    target: `VM ${vmid}`,
-    failureClass: 'permission',
-    message: `VMID ${vmid} is taken by a guest this token cannot see: it needs VM.Audit on /vms/${vmid} or on its pool`,
-  });
+  throw new HiddenGuest(site, vmid);
+}
+
+/** Somebody has the VMID, and the token may not see who: neither that it is ours nor that it is not is known. */
+class HiddenGuest extends ProxmoxError {
+  constructor({ spec: { pool, vmids } }: Site, vmid: number) {
+    const pooled = pool !== undefined && vmid >= vmids.from && vmid <= vmids.to;
+    const left = pooled ? `. If it is Umbra's and left pool ${pool}: pveum pool modify ${pool} --vms ${vmid}` : '';
+    super({
+      operation: 'find',
+      target: `VM ${vmid}`,
+      failureClass: 'permission',
+      message: `a guest has this VMID that is not visible to this token, for want of VM.Audit${left}`,
+      lack: { privilege: 'VM.Audit', path: `/vms/${vmid}` },
+    });
+  }
+}
+
+/** True when a guest was looked for that exists and cannot be seen. */
+export function isHidden(error: unknown): boolean {
+  return error instanceof HiddenGuest;
 }
 
 async function listedRow(site: Site, vmid: number): Promise<{ node: string; row: Resource } | undefined> {

@@ -60,7 +60,11 @@ export async function ensureHaIgnored(work: Work, vmid: number): Promise<string 
       await work.calls.setHaState(vmid, 'ignored');
       return undefined;
     } catch (error) {
-      if (isFailure(error, 'permission')) return 'the token may not change HA resources (Sys.Console on /)';
+      if (isFailure(error, 'permission')) {
+        const mend = await work.mendOf({ privilege: 'Sys.Console', path: '/' });
+        const how = mend === undefined ? '' : `; grant it with: ${mend}`;
+        return `the token may not change HA resources (Sys.Console on /)${how}`;
+      }
       if (isFailure(error, 'not-found', 'already-done')) return undefined;
       if (!isFailure(error, 'ambiguous', 'transient', 'locked')) throw error;
       await work.waiting.pause(work.timing.lookMs);

@@ -1,20 +1,25 @@
 import type { ClusterSpec } from '../../domain/inventory.ts';
-import type { GuestRef, Hypervisor } from '../../ports/hypervisor.ts';
+import type { GuestRef, GuestsInUse, Hypervisor } from '../../ports/hypervisor.ts';
 import { observeAgent } from './agent.ts';
+import type { Resource } from './answers.ts';
 import { Calls } from './calls.ts';
 import { ensureShadow } from './clone.ts';
 import { ClusterObserver } from './cluster-view.ts';
 import { ensureDeleted } from './deletion.ts';
 import { configDrift } from './drift.ts';
 import { ProxmoxEngine } from './engine.ts';
+import { isFailure } from './errors.ts';
+import { explained } from './explained.ts';
 import { ensureFenced } from './fence.ts';
 import { ensureFlat } from './flatten.ts';
 import { live, observed, pressureOf } from './guest.ts';
+import { storages } from './guest-config.ts';
 import { isManaged } from './ha.ts';
 import type { ProxmoxLog } from './log.ts';
 import { ensureMarked } from './marking.ts';
 import { ensurePower } from './power.ts';
-import { findings } from './rights.ts';
+import type { Lack } from './rights.ts';
+import { findings, mendFor } from './rights.ts';
 import type { Site, Timing } from './site.ts';
 import { defaultTiming, work } from './site.ts';
 import type { Trust } from './tls.ts';
@@ -46,19 +51,35 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     log,
     ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
   });
+  const calls = new Calls(engine);
+  const lastView: Site['lastView'] = new Map();
+  const tokenId = async (): Promise<string> => parseToken(await options.token()).id;
+  const mendOf = async (lack: Lack): Promise<string | undefined> => {
+    const vmid = Number(/^\/vms\/(\d+)$/.exec(lack.path)?.[1]);
+    const inRange = vmid >= cluster.vmids.from && vmid <= cluster.vmids.to;
+    const guest = { inRange, template: lastView.get(vmid)?.template };
+    try {
+      const { version } = await calls.version();
+      return mendFor({ version, pool: cluster.pool }, await tokenId(), lack, guest);
+    } catch {
+      // What is missing is said without it as well.
+      return undefined;
+    }
+  };
   const site: Site = {
     spec: cluster,
-    calls: new Calls(engine),
+    calls,
     log,
     timing: { ...defaultTiming, ...options.timing },
+    mendOf,
     lastNode: new Map(),
-    lastView: new Map(),
+    lastView,
     doubts: new Map(),
   };
   const observer = new ClusterObserver(site);
   const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, signal), ref)).config;
 
-  return {
+  return explained<Hypervisor & { close(): Promise<void> }>(mendOf, {
     observeCluster: async (signal) => await observer.observe(work(site, signal), Date.now()),
     observeGuest: async (ref, signal) => (await observed(work(site, signal, { urgent: true }), ref.vmid))?.view,
     ensureShadow: async (spec, signal) => {
@@ -75,27 +96,45 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
       const [a, b] = await Promise.all([configOf(primary, signal), configOf(shadow, signal)]);
       return configDrift(a, b);
     },
-    checkRights: async (signal, guests = []) => {
+    checkRights: async (signal, guests = { primaries: [], templates: [] }) => {
       const { calls } = work(site, signal);
-      const [version, permissions, rows] = await Promise.all([
-        calls.version(),
-        calls.permissions(),
-        calls.guestResources(),
-      ]);
-      return findings(
-        {
-          version: version.version,
-          tokenId: parseToken(await options.token()).id,
-          pool: cluster.pool,
-          storage: cluster.storage,
-          guests,
-          usesHa: rows.some((row) => row.vmid !== undefined && guests.includes(row.vmid) && isManaged(row.hastate)),
-        },
-        permissions,
-      );
+      const [version, permissions, rows] = await Promise.all([calls.version(), calls.permissions(), calls.resources()]);
+      const used = rows.filter(({ type, vmid = 0 }) => type === 'qemu' && isUsed(guests, vmid));
+      const fixed = cluster.storage === undefined ? [] : [cluster.storage];
+      const ground = {
+        version: version.version,
+        pool: cluster.pool,
+        storages: [...new Set([...fixed, ...(await storagesOf(calls, rows, used))])].sort(),
+        ...guests,
+        usesHa: used.some(({ vmid = 0, hastate }) => guests.primaries.includes(vmid) && isManaged(hastate)),
+      };
+      return findings(ground, await tokenId(), permissions);
     },
     observePressure: async (ref, signal) => await pressureOf(work(site, signal), ref.vmid),
     observeAgent: async (ref, signal) => await observeAgent(work(site, signal), ref),
     close: async () => await engine.close(),
-  };
+  });
+}
+
+function isUsed({ primaries, templates }: GuestsInUse, vmid: number): boolean {
+  return primaries.includes(vmid) || templates.includes(vmid);
+}
+
+/** Where the disks of these guests lie; of one whose node is off, or that cannot be seen, nothing is known. */
+async function storagesOf(calls: Calls, rows: readonly Resource[], guests: readonly Resource[]): Promise<string[]> {
+  const online = new Set(
+    rows.filter(({ type, status }) => type === 'node' && status === 'online').map(({ node }) => node),
+  );
+  const found = await Promise.all(
+    guests.map(async ({ node = '', vmid = 0 }) => {
+      if (!online.has(node)) return [];
+      try {
+        return storages(await calls.config(node, vmid));
+      } catch (error) {
+        if (isFailure(error, 'permission', 'transient', 'not-found')) return [];
+        throw error;
+      }
+    }),
+  );
+  return found.flat();
 }

@@ -1,76 +1,37 @@
 import type { RightsFinding } from '../../ports/hypervisor.ts';
+import type { Below, Ground, PlaceName } from './privileges.ts';
+import { placeNames, placeOf, privilegesAt } from './privileges.ts';
 
 /** Privileges by path, as `GET /access/permissions` gives them: 1 when they hold for everything below as well. */
 export type Permissions = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
-export type Wanted = {
-  readonly version: string;
-  readonly tokenId: string;
-  readonly pool?: string | undefined;
-  readonly storage?: string | undefined;
-  readonly bridgeZone?: string;
-  /** VMIDs of templates and primaries outside the pool. */
-  readonly guests: readonly number[];
-  readonly usesHa: boolean;
-};
-
-type Need = { readonly path: string; readonly privileges: readonly string[] };
-
-const role = 'Umbra';
-
-const shadowPrivileges = [
-  'VM.Allocate',
-  'VM.Audit',
-  'VM.Clone',
-  'VM.Config.CPU',
-  'VM.Config.Cloudinit',
-  'VM.Config.Disk',
-  'VM.Config.HWType',
-  'VM.Config.Memory',
-  'VM.Config.Network',
-  'VM.Config.Options',
-  'VM.PowerMgmt',
-];
-
-/** A primary is marked, protected, watched, stopped and cloned; it is deleted only after adoption, by its pool's rights. */
-const primaryPrivileges = ['VM.Audit', 'VM.Clone', 'VM.Config.Network', 'VM.Config.Options', 'VM.PowerMgmt'];
-
-/** Every privilege Umbra uses and where it uses it, least first. */
-export function needs(site: Wanted): Need[] {
-  const agent = majorOf(site.version) >= 9 ? 'VM.GuestAgent.Audit' : 'VM.Monitor';
-  const shadows = site.pool === undefined ? '/vms' : `/pool/${site.pool}`;
-  return [
-    { path: shadows, privileges: [...shadowPrivileges, agent] },
-    ...(site.pool === undefined ? [] : [{ path: shadows, privileges: ['Pool.Allocate', 'Pool.Audit'] }]),
-    ...site.guests.map((vmid) => ({ path: `/vms/${vmid}`, privileges: [...primaryPrivileges, agent] })),
-    {
-      path: site.storage === undefined ? '/storage' : `/storage/${site.storage}`,
-      privileges: ['Datastore.AllocateSpace', 'Datastore.Audit'],
-    },
-    { path: `/sdn/zones/${site.bridgeZone ?? 'localnetwork'}`, privileges: ['SDN.Use'] },
-    { path: '/', privileges: ['Sys.Audit', ...(site.usesHa ? ['Sys.Console'] : [])] },
-  ];
-}
+/** What a refusal of Proxmox named; where either of two would do, `A|B` as Proxmox writes it. */
+export type Lack = { readonly privilege: string; readonly path: string };
 
 /** One finding per privilege and path, each with the commands that grant it. */
-export function findings(site: Wanted, permissions: Permissions): RightsFinding[] {
-  return needs(site).flatMap(({ path, privileges }) =>
-    privileges.map((privilege) => ({
-      privilege,
-      path,
-      granted: isGranted(permissions, path, privilege),
-      mend: mendFor(site.tokenId, path, privilege),
-    })),
+export function findings(ground: Ground, tokenId: string, permissions: Permissions): RightsFinding[] {
+  return placeNames.flatMap((at) =>
+    placeOf(at)
+      .paths(ground)
+      .flatMap((path) =>
+        privilegesAt(at, ground).map(({ name: privilege }) => ({
+          privilege,
+          path,
+          granted: isGranted(permissions, path, privilege, placeOf(at).below(ground) === 'needed'),
+          mend: commandFor(ground, tokenId, at, { privilege, path }),
+        })),
+      ),
   );
 }
 
 /**
  * The entry of the path itself decides, else the nearest one above it, and that only with what it passes on. Proxmox
  * lists every path that has an entry of its own, with what is in force there.
+ * @param propagates whether it must hold below the path too: an entry that is not passed on is not enough then
  */
-export function isGranted(permissions: Permissions, path: string, privilege: string): boolean {
+export function isGranted(permissions: Permissions, path: string, privilege: string, propagates = false): boolean {
   const own = permissions[path];
-  if (own !== undefined) return privilege in own;
+  if (own !== undefined) return propagates ? own[privilege] === 1 : privilege in own;
   for (let above = parentOf(path); above !== undefined; above = parentOf(above)) {
     const entry = permissions[above];
     if (entry !== undefined) return entry[privilege] === 1;
@@ -84,24 +45,74 @@ function parentOf(path: string): string | undefined {
   return cut === 0 ? '/' : path.slice(0, cut);
 }
 
-/** Appends to the role and grants it at the path: to the token, and to its user, without whom the token has nothing. */
-function mendFor(tokenId: string, path: string, privilege: string): string {
+/** What is known of the guest that a refusal names. */
+export type KnownGuest = { readonly inRange: boolean; readonly template: boolean | undefined };
+
+/**
+ * The commands that grant what a refusal named, by the table: a shadow's right comes from its pool, a bridge's from its
+ * zone, a node's from all nodes. Undefined for what Umbra does not ask for.
+ */
+export function mendFor(
+  ground: Pick<Ground, 'version' | 'pool'>,
+  tokenId: string,
+  lack: Lack,
+  guest: KnownGuest,
+): string | undefined {
+  const place = placeOfPath(lack, guest);
+  if (place === undefined) return undefined;
+  const whole = { ...ground, storages: [], templates: [], primaries: [], usesHa: true };
+  const asked = privilegesAt(place, whole).map(({ name }) => name);
+  const privilege = lack.privilege.split('|').find((one) => asked.includes(one));
+  const [common] = placeOf(place).paths(whole);
+  return privilege === undefined
+    ? undefined
+    : commandFor(whole, tokenId, place, { privilege, path: common ?? lack.path });
+}
+
+function placeOfPath({ path, privilege }: Lack, guest: KnownGuest): PlaceName | undefined {
+  const [, top = ''] = path.split('/');
+  switch (top) {
+    case '':
+      return 'cluster';
+    case 'nodes':
+      return 'nodes';
+    case 'sdn':
+      return 'network';
+    case 'storage':
+      return 'storages';
+    case 'pool':
+      return 'shadows';
+    case 'vms': {
+      if (path === '/vms' || guest.inRange) return 'shadows';
+      // Of a guest that was never seen only what is asked for tells what it is to us: the smaller role is offered.
+      const ofTemplate = guest.template ?? (privilege === 'VM.Audit' || privilege === 'VM.Clone');
+      return ofTemplate ? 'templates' : 'primaries';
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Appends to the role, made where it is not there yet, and grants it at the path: to the user and to the token. */
+function commandFor(ground: Ground, tokenId: string, at: PlaceName, { privilege, path }: Lack): string {
   const user = tokenId.split('!')[0] ?? tokenId;
-  const where =
-    path === '/' || path.startsWith('/sdn') || path.startsWith('/storage') ? `${role}${scopeOf(path)}` : role;
+  const { role, below } = placeOf(at);
+  const how = `--roles ${role}${propagateOption(below(ground))}`;
   return (
-    `pveum role modify ${where} --privs ${privilege} --append 1 && ` +
-    `pveum acl modify ${path} --users '${user}' --roles ${where} && ` +
-    `pveum acl modify ${path} --tokens '${tokenId}' --roles ${where}`
+    `pveum role add ${role} 2>/dev/null; pveum role modify ${role} --privs ${privilege} --append 1 && ` +
+    `pveum acl modify ${path} --users '${user}' ${how} && ` +
+    `pveum acl modify ${path} --tokens '${tokenId}' ${how}`
   );
 }
 
-/** Roles by place, so that a right on one storage is not handed out for all guests: UmbraStorage, UmbraNetwork, UmbraCluster. */
-function scopeOf(path: string): string {
-  if (path.startsWith('/storage')) return 'Storage';
-  return path.startsWith('/sdn') ? 'Network' : 'Cluster';
-}
-
-function majorOf(version: string): number {
-  return Number(version.split('.')[0]);
+/** Said where it matters; Proxmox passes rights on by default. */
+export function propagateOption(below: Below): string {
+  switch (below) {
+    case 'needed':
+      return ' --propagate 1';
+    case 'withheld':
+      return ' --propagate 0';
+    case 'allowed':
+      return '';
+  }
 }

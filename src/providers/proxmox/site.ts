@@ -2,6 +2,7 @@ import type { ClusterSpec } from '../../domain/inventory.ts';
 import type { GuestView } from '../../ports/hypervisor.ts';
 import type { Calls } from './calls.ts';
 import type { ProxmoxLog } from './log.ts';
+import type { Lack } from './rights.ts';
 import type { Waiting } from './waiting.ts';
 import { waiting } from './waiting.ts';
 
@@ -35,6 +36,8 @@ export type Site = {
   readonly calls: Calls;
   readonly log: ProxmoxLog;
   readonly timing: Timing;
+  /** The commands that grant a right; undefined for one that Umbra does not ask for. */
+  readonly mendOf: (lack: Lack) => Promise<string | undefined>;
   /** Where a guest was seen last: asked first, never trusted. */
   readonly lastNode: Map<number, string>;
   /** What a guest looked like when its node still answered. */

@@ -40,7 +40,20 @@ export function requireVolumes(call: Call, vmid: number, set: Options): void {
   }
   if (set['vmstatestorage'] !== undefined)
     check(cluster.world, who, `/storage/${set['vmstatestorage']}`, ['Datastore.AllocateSpace']);
-  for (const volid of snippetsOf(set['cicustom'])) requireVolumeAccess(call, vmid, volid, 'snippets');
+  for (const volid of snippetsOf(set['cicustom'])) requireSnippet(call, volid);
+}
+
+function snippetsOf(custom: string | undefined): string[] {
+  const parsed = custom === undefined ? {} : parsePropertyString(propertyStrings['pve-qm-cicustom']!, custom);
+  return typeof parsed === 'string' ? [] : Object.values(parsed).sort();
+}
+
+/** A snippet is for everybody to name, whatever they may do on its storage; anything else is none. */
+function requireSnippet({ cluster }: Call, volid: string): void {
+  const parts = volumeParts(volid);
+  if (parts === undefined) throw failed('Only root can pass arbitrary filesystem paths.');
+  cluster.volumes.storage(parts.storage);
+  if (parts.content !== 'snippets') throw failed(`unable to use volume ${volid} - content type needs to be 'snippets'`);
 }
 
 /** A disk that is filled from a guest's needs the right to clone that guest. */
@@ -49,11 +62,6 @@ function requireSource(call: Call, vmid: number, source: string | undefined): vo
   const owner = parseVolume(source)?.owner;
   if (owner === undefined) requireVolumeAccess(call, vmid, source);
   else check(call.cluster.world, call.who, `/vms/${owner}`, ['VM.Clone']);
-}
-
-function snippetsOf(custom: string | undefined): string[] {
-  const parsed = custom === undefined ? {} : parsePropertyString(propertyStrings['pve-qm-cicustom']!, custom);
-  return typeof parsed === 'string' ? [] : Object.values(parsed).sort();
 }
 
 /** A volume may be used by who may allocate on its storage, by its owner, or by who may change its owner's disks. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { emptyConfig } from './guest-config.ts';
 import { emptyWorld, gibibyte } from './world.ts';
-import type { World } from './world.ts';
+import type { Release, World } from './world.ts';
 
 export type DemoOptions = {
   /** One hosted VM for each name: vmid 101, 102... */
@@ -12,34 +12,43 @@ export type DemoOptions = {
   readonly memoryMiB?: number;
   readonly cores?: number;
   readonly tokenSecret?: string;
+  /** Of Proxmox VE; the newest unless told. */
+  readonly release?: Release;
+  /** What is granted to the token and to its user. Given by who starts the world: it is Umbra's to say what it needs. */
+  readonly grants: (ground: DemoGround) => readonly DemoGrant[];
 };
 
-/** What Umbra's role needs on a cluster, in PVE 9's words. */
-const umbraPrivileges: readonly string[] = [
-  ...['VM.Allocate', 'VM.Clone', 'VM.Audit', 'VM.PowerMgmt', 'VM.Migrate', 'VM.Snapshot', 'VM.GuestAgent.Audit'],
-  ...['Disk', 'CPU', 'Memory', 'Network', 'Options', 'Cloudinit', 'HWType', 'CDROM'].map((of) => `VM.Config.${of}`),
-  ...[
-    'Datastore.AllocateSpace',
-    'Datastore.Audit',
-    'SDN.Use',
-    'Pool.Audit',
-    'Pool.Allocate',
-    'Sys.Audit',
-    'Sys.Console',
-  ],
-];
+/** What there is in the world to grant rights on. */
+export type DemoGround = {
+  readonly version: string;
+  readonly pool: string;
+  readonly storages: readonly string[];
+  readonly templates: readonly number[];
+  readonly primaries: readonly number[];
+};
+
+export type DemoGrant = {
+  readonly path: string;
+  readonly role: string;
+  readonly privileges: readonly string[];
+  readonly propagates: boolean;
+};
 
 /**
- * Three nodes, six hosted VMs that run, a template, a pool, and a token for Umbra. The secret is in the world and in
+ * Three nodes, six hosted VMs that run, a template, a pool, and a privilege-separated token for Umbra. The secret is in the world and in
  * the answer; whoever calls writes it to a file that only its owner can read.
  */
-export function demoWorld(options: DemoOptions = {}): { world: World; token: { id: string; secret: string } } {
+export function demoWorld({ grants, ...options }: DemoOptions): {
+  world: World;
+  token: { id: string; secret: string };
+} {
   const names = options.names ?? ['shop', 'blog', 'api', 'mail', 'wiki', 'auth'];
   const nodes = options.nodes ?? ['pve1', 'pve2', 'pve3'];
   const network = options.network ?? '127.10.0.';
   const memory = String(options.memoryMiB ?? 2048);
   const cores = String(options.cores ?? 2);
   const world = emptyWorld();
+  if (options.release !== undefined) world.release = options.release;
   for (const name of nodes) world.nodes.set(name, { name, on: true, cpus: 16, memoryBytes: 64 * gibibyte });
   world.storages.set('tank', {
     id: 'tank',
@@ -90,13 +99,24 @@ export function demoWorld(options: DemoOptions = {}): { world: World; token: { i
   });
   guest(9000, nodes[0]!, 'golden', { template: '1', tags: 'golden', ipconfig0: 'ip=dhcp' });
   world.pools.set('umbra', { comment: 'shadows', vms: new Set(), storages: new Set() });
-  world.roles.set('Umbra', new Set(umbraPrivileges));
   world.users.set('umbra@pve', { id: 'umbra@pve', enabled: true, expire: 0 });
   const secret = options.tokenSecret ?? randomUUID();
   const id = 'umbra@pve!umbra';
-  world.tokens.set(id, { id, expire: 0, privsep: false, secret });
-  for (const path of ['/', '/vms', '/storage', '/pool', '/sdn']) {
-    world.acls.push({ path, propagate: true, who: 'umbra@pve', role: 'Umbra' });
-  }
+  world.tokens.set(id, { id, expire: 0, privsep: true, secret });
+  const primaries = names.map((_, at) => 101 + at);
+  const storages = [...world.storages.keys()];
+  grant(
+    world,
+    ['umbra@pve', id],
+    grants({ version: world.release, pool: 'umbra', storages, templates: [9000], primaries }),
+  );
   return { world, token: { id, secret } };
+}
+
+/** As `pveum role add` and `pveum acl modify`, for a user and for its token. */
+export function grant(world: World, to: readonly string[], grants: readonly DemoGrant[]): void {
+  for (const { path, role, privileges, propagates } of grants) {
+    world.roles.set(role, new Set([...(world.roles.get(role) ?? []), ...privileges]));
+    for (const who of to) world.acls.push({ path, propagate: propagates, who, role });
+  }
 }

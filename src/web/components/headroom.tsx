@@ -90,25 +90,7 @@ function Nodes({ cluster }: { readonly cluster: ClusterLedger }) {
               <td>
                 <strong class={node.usable ? 'ok' : 'bad'}>{node.usable ? 'usable' : 'away'}</strong>
               </td>
-              {node.usable ? (
-                <>
-                  <td class="number">
-                    {node.freeMiB < 0 ? `${formatMiB(-node.freeMiB)} too little` : formatMiB(node.freeMiB)}
-                  </td>
-                  <td class="number">
-                    {formatMiB(node.committedMiB)} of {formatMiB(node.memoryMiB)}
-                  </td>
-                  <td class="number">
-                    {node.committedCores} of {node.vcpus}
-                  </td>
-                </>
-              ) : (
-                <>
-                  <td class="number quiet">none</td>
-                  <td class="number quiet">{formatMiB(node.committedMiB)} when it is back</td>
-                  <td class="number quiet">{node.committedCores} when it is back</td>
-                </>
-              )}
+              <RoomCells room={node} />
               <td>
                 <IfLost cluster={cluster} node={node.node} />
               </td>
@@ -120,12 +102,49 @@ function Nodes({ cluster }: { readonly cluster: ClusterLedger }) {
   );
 }
 
+function RoomCells({ room }: { readonly room: ClusterLedger['nodes'][number] }) {
+  const { usable, freeMiB, memoryMiB, committedMiB, committedCores, vcpus, hidden } = room;
+  if (!usable) {
+    return (
+      <>
+        <td class="number quiet">none</td>
+        <td class="number quiet">{formatMiB(committedMiB)} when it is back</td>
+        <td class="number quiet">{committedCores} when it is back</td>
+      </>
+    );
+  }
+  if (freeMiB === null || memoryMiB === null) {
+    return (
+      <>
+        <td class="number quiet" title={hidden}>
+          not visible
+        </td>
+        <td class="number">{formatMiB(committedMiB)}</td>
+        <td class="number">{committedCores}</td>
+      </>
+    );
+  }
+  return (
+    <>
+      <td class="number">{freeMiB < 0 ? `${formatMiB(-freeMiB)} too little` : formatMiB(freeMiB)}</td>
+      <td class="number">
+        {formatMiB(committedMiB)} of {formatMiB(memoryMiB)}
+      </td>
+      <td class="number">
+        {committedCores} of {vcpus ?? 'unknown'}
+      </td>
+    </>
+  );
+}
+
 function IfLost({ cluster, node }: { readonly cluster: ClusterLedger; readonly node: string }) {
   const loss = cluster.ifLost.find((each) => each.node === node);
   if (loss === undefined) return <span class="quiet">not known</span>;
   if (loss.protectedVms === 0) return <span class="quiet">none stands here</span>;
-  const short = loss.short.map(
-    (each) => `${each.hostedVmId} lacks ${formatMiB(each.needMiB - each.freeMiB)} on ${each.node}`,
+  const short = loss.short.map(({ hostedVmId, needMiB, freeMiB, node: on }) =>
+    freeMiB === null
+      ? `${hostedVmId} needs ${formatMiB(needMiB)} on ${on}, whose memory is not visible`
+      : `${hostedVmId} lacks ${formatMiB(needMiB - freeMiB)} on ${on}`,
   );
   return (
     <span class={loss.fit === loss.protectedVms ? 'ok' : 'bad'}>

@@ -40,7 +40,7 @@ describe('thirty clones asked for at once on one storage', () => {
         fetch(`${lab.sim.url}/api2/json/nodes/pve1/qemu/9000/clone`, {
           method: 'POST',
           headers: { authorization: `PVEAPIToken=${token.id}=${token.secret}` },
-          body: new URLSearchParams({ newid: String(newid) }),
+          body: new URLSearchParams({ newid: String(newid), pool: 'umbra' }),
         });
       await Promise.all(Array.from({ length: shadows }, (_, n) => clone(9001 + n)));
       const failed = await eventually('a clone that fails for the storage’s lock', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, jest, test } from '@jest/globals';
+import { grant } from '../../../src/sim/world/demo.ts';
 import type { Lab } from './lab.ts';
 import { marker, openLab, ref, shadow, tasksOf } from './lab.ts';
 
@@ -7,6 +8,8 @@ jest.setTimeout(60_000);
 /** One write: what is so before, the call that is disturbed, what must be so after it, whatever happened to it. */
 type Write = {
   readonly call: string;
+  /** HA manages a primary here. */
+  readonly usesHa?: boolean;
   readonly prepare?: (lab: Lab) => Promise<unknown>;
   readonly act: (lab: Lab) => Promise<unknown>;
   readonly holds: (lab: Lab) => Promise<void> | void;
@@ -137,7 +140,17 @@ const writes: Readonly<Record<string, Write>> = {
     call: 'PUT /pools',
     prepare: async (lab) => {
       await made(lab);
-      lab.sim.cluster.world.pools.get('umbra')!.vms.delete(9001);
+      const { world } = lab.sim.cluster;
+      // With the manual's rights a guest outside its pool is not even seen: here somebody granted more.
+      grant(
+        world,
+        ['umbra@pve', 'umbra@pve!umbra'],
+        [
+          { path: '/vms/9001', role: 'Umbra', privileges: [], propagates: false },
+          { path: '/pool/umbra', role: 'UmbraPool', privileges: ['Pool.Allocate'], propagates: false },
+        ],
+      );
+      world.pools.get('umbra')!.vms.delete(9001);
     },
     act: made,
     holds: (lab) => {
@@ -146,6 +159,7 @@ const writes: Readonly<Record<string, Write>> = {
   },
   'leave to us what HA manages': {
     call: 'PUT /ha/resources',
+    usesHa: true,
     prepare: (lab) => Promise.resolve(lab.sim.cluster.world.ha.set('vm:101', { state: 'started' })),
     act: async (lab) => {
       expect(await lab.hypervisor.ensureFenced(ref(101))).toMatchObject({ fenced: true });
@@ -184,10 +198,10 @@ const faults: Readonly<Record<string, Fault>> = {
 
 describe('a write that is disturbed ends in the same state', () => {
   test.each(Object.keys(writes))('%s, whatever happens to it', async (name) => {
-    const { call, prepare, act, holds } = writes[name]!;
+    const { call, usesHa = false, prepare, act, holds } = writes[name]!;
     const outcomes = await Promise.all(
       Object.entries(faults).map(async ([what, { command, afterMs }]) => {
-        const lab = await openLab();
+        const lab = await openLab({ usesHa });
         try {
           await prepare?.(lab);
           await lab.sim.fault(`api pve1 ${command} ${call}`);

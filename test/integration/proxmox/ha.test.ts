@@ -9,12 +9,12 @@ jest.setTimeout(30_000);
 const haTiming = { haRoundMs: 250, watchdogMs: 800, fenceDelayMs: 800, lockLifetimeMs: 1_600, statusPeriodMs: 100 };
 
 let lab: Lab;
-const open = async (missing: readonly string[] = [], state: 'started' | 'stopped' = 'started') => {
+const open = async (usesHa = true, state: 'started' | 'stopped' = 'started') => {
   lab = await openLab({
+    usesHa,
     sim: { timing: haTiming },
     endpoints: (sim) => sim.endpoints.map((one) => one.url),
     change: (world) => {
-      for (const one of missing) world.roles.get('Umbra')!.delete(one);
       world.ha.set('vm:101', { state });
       world.ha.set('vm:102', { state: 'started' });
     },
@@ -69,15 +69,19 @@ describe('a primary that HA manages', () => {
   });
 
   test('needs a right more, which the check of rights then asks for by name', async () => {
-    const asked = (await lab.hypervisor.checkRights(undefined, [101])).map((one) => `${one.path} ${one.privilege}`);
+    const asked = (await lab.hypervisor.checkRights(undefined, { primaries: [101], templates: [9000] })).map(
+      (one) => `${one.path} ${one.privilege}`,
+    );
     expect(asked).toContain('/ Sys.Console');
-    const others = (await lab.hypervisor.checkRights(undefined, [103])).map((one) => `${one.path} ${one.privilege}`);
+    const others = (await lab.hypervisor.checkRights(undefined, { primaries: [103], templates: [9000] })).map(
+      (one) => `${one.path} ${one.privilege}`,
+    );
     expect(others).not.toContain('/ Sys.Console');
   });
 });
 
 describe('without the right to take it out of HA’s hands', () => {
-  beforeEach(() => open(['Sys.Console']));
+  beforeEach(() => open(false));
 
   test('stopping it is one request to HA, and proof is that HA has done it', async () => {
     expect(await fence()).toMatchObject({ fenced: true });
@@ -100,7 +104,7 @@ describe('without the right to take it out of HA’s hands', () => {
 
 describe('a guest that HA is to start', () => {
   test('runs when HA has started it, not when it has heard so', async () => {
-    await open([], 'stopped');
+    await open(true, 'stopped');
     await eventually(machine, (found) => found === undefined);
     const view = await lab.hypervisor.ensurePower(ref(101), 'running');
     expect(view.power).toBe('running');

@@ -2,7 +2,9 @@ import { proxmoxHypervisor } from '../../../src/providers/proxmox/hypervisor.ts'
 import type { ProxmoxOptions } from '../../../src/providers/proxmox/hypervisor.ts';
 import type { Hypervisor, Marker, ShadowSpec } from '../../../src/ports/hypervisor.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/sim/simulator.ts';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { startSimulator } from '../../../src/sim/simulator.ts';
+import type { Release, World } from '../../../src/sim/world/world.ts';
+import { documentedWorld } from '../../support/documented-world.ts';
 
 /** A simulated cluster whose tasks take no time to speak of, and our provider on it. */
 export type Lab = {
@@ -17,15 +19,22 @@ export const vmids = { from: 9001, to: 9100 };
 export type LabOptions = {
   readonly sim?: Partial<SimulatorOptions>;
   readonly provider?: Partial<ProxmoxOptions>;
-  readonly change?: (world: ReturnType<typeof demoWorld>['world']) => void;
+  readonly change?: (world: World) => void;
   readonly endpoints?: (sim: Simulator) => readonly string[];
   readonly names?: readonly string[];
+  /** HA manages a primary: then the manual grants one right more. */
+  readonly usesHa?: boolean;
+  readonly release?: Release;
   /** Of the cluster; `lab` unless told. */
   readonly name?: string;
 };
 
 export async function openLab(options: LabOptions = {}): Promise<Lab> {
-  const { world, token } = demoWorld(options.names === undefined ? {} : { names: options.names });
+  const { world, token } = documentedWorld({
+    usesHa: options.usesHa ?? false,
+    ...(options.release === undefined ? {} : { release: options.release }),
+    ...(options.names === undefined ? {} : { names: options.names }),
+  });
   options.change?.(world);
   const sim = await startSimulator({
     world,

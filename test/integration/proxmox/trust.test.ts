@@ -24,13 +24,53 @@ describe('trust', () => {
     });
     try {
       await expect(wrong.observeCluster()).rejects.toMatchObject({
-        failureClass: 'transient',
+        failureClass: 'permanent',
         message: expect.stringContaining('the inventory says AB:AB'),
       });
       expect(lines.filter((line) => line.includes('GET'))).toEqual([]);
     } finally {
       await wrong.close();
       await other.close();
+    }
+  });
+});
+
+describe('a certificate that is not trusted', () => {
+  const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined };
+  const on = (endpoints: readonly string[], pin?: string) =>
+    proxmoxHypervisor({
+      cluster: {
+        name: 'lab',
+        endpoints,
+        vmids: { from: 9001, to: 9100 },
+        ...(pin === undefined ? {} : { fingerprint: pin }),
+      },
+      token: () => Promise.resolve('umbra@pve!umbra=11111111-2222-3333-4444-555555555555'),
+      log: quiet,
+    });
+
+  test('by its chain is as final as one by its fingerprint', async () => {
+    const lab = await openLab({ sim: { tls: true } });
+    const nobody = on([lab.sim.url]);
+    try {
+      await expect(nobody.observeCluster()).rejects.toMatchObject({
+        failureClass: 'permanent',
+        message: expect.stringMatching(/is not trusted .*fingerprint or caFile/),
+      });
+    } finally {
+      await nobody.close();
+      await lab.close();
+    }
+  });
+
+  test('beside an endpoint that is merely away is not the last word', async () => {
+    const lab = await openLab({ sim: { tls: true } });
+    const wrong = on(['https://127.0.0.1:1', lab.sim.url], Array.from({ length: 32 }, () => 'AB').join(':'));
+    try {
+      await expect(wrong.observeCluster()).rejects.toMatchObject({ failureClass: 'transient' });
+    } finally {
+      await wrong.close();
+      await lab.close();
     }
   });
 });
@@ -103,9 +143,11 @@ describe('fencing', () => {
 
 describe('rights', () => {
   test('of the demonstration’s token are complete, and a missing one is named with its mend', async () => {
-    const lab = await openLab({ change: (world) => world.roles.get('Umbra')!.delete('SDN.Use') });
+    const lab = await openLab({ change: (world) => world.roles.get('UmbraNetwork')!.delete('SDN.Use') });
     try {
-      const missing = (await lab.hypervisor.checkRights(undefined, [101])).filter((one) => !one.granted);
+      const missing = (await lab.hypervisor.checkRights(undefined, { primaries: [101], templates: [9000] })).filter(
+        (one) => !one.granted,
+      );
       expect(missing.map((one) => [one.path, one.privilege])).toEqual([['/sdn/zones/localnetwork', 'SDN.Use']]);
     } finally {
       await lab.close();

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { resolve } from 'node:path';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { startSimulator } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
+import { documentedWorld, withAdministrator } from '../../support/documented-world.ts';
 import { ask, eventually, virtualCluster } from './client.ts';
 
 type Form = Record<string, string | number>;
@@ -172,9 +173,9 @@ describe('backups on the recorded world', () => {
 
 describe('a guest while it is backed up', () => {
   beforeEach(async () => {
-    const { world } = demoWorld();
+    const { world } = documentedWorld();
     sim = await startSimulator({
-      world,
+      world: withAdministrator(world),
       host: '127.0.0.1',
       port: 0,
       tls: false,

@@ -4,7 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { startSimulator } from '../../../src/sim/simulator.ts';
+import { documentedWorld } from '../../support/documented-world.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
 
 const run = promisify(execFile);
@@ -127,7 +128,7 @@ describe('clients that were written for Proxmox VE', () => {
   let environment: NodeJS.ProcessEnv;
 
   beforeAll(async () => {
-    const { world, token } = demoWorld();
+    const { world, token } = documentedWorld();
     sim = await startSimulator({ world, host: '127.0.0.1', port: 0, tls: true, guests: false });
     folder = await mkdtemp(join(tmpdir(), 'umbra-clients-'));
     await writeFile(join(folder, 'ca.pem'), sim.certificate ?? '');

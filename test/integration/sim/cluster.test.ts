@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { demoWorld } from '../../../src/sim/simulator.ts';
+import { documentedWorld, withAdministrator } from '../../support/documented-world.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
 import { ask, done, virtualCluster } from './client.ts';
 
@@ -12,7 +12,7 @@ async function row(sim: Simulator, vmid: number): Promise<Record<string, unknown
 describe('a cluster in virtual time', () => {
   let sim: Simulator;
   beforeEach(async () => {
-    sim = await virtualCluster(demoWorld().world);
+    sim = await virtualCluster(withAdministrator(documentedWorld().world));
   });
   afterEach(() => sim.close());
 
@@ -197,7 +197,7 @@ describe('a cluster in virtual time', () => {
 
 describe('tokens', () => {
   test('a token with privilege separation has no more than its own, and never more than its user', async () => {
-    const { world } = demoWorld();
+    const { world } = documentedWorld();
     const secret = '11111111-2222-3333-4444-555555555555';
     world.tokens.set('umbra@pve!narrow', { id: 'umbra@pve!narrow', expire: 0, privsep: true, secret });
     world.acls.push({ path: '/vms/101', propagate: false, who: 'umbra@pve!narrow', role: 'PVEAdmin' });
@@ -221,7 +221,7 @@ describe('tokens', () => {
   });
 
   test('PVE 8.4 knows other privileges, and says why a token is refused', async () => {
-    const { world } = demoWorld();
+    const { world } = documentedWorld();
     world.release = '8.4';
     const sim = await virtualCluster(world);
     expect(await ask(sim, 'POST', '/nodes/pve1/qemu/101/agent/ping')).toMatchObject({

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { resolve } from 'node:path';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { startSimulator } from '../../../src/sim/simulator.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
+import { documentedWorld } from '../../support/documented-world.ts';
 import { ask, eventually, virtualCluster } from './client.ts';
 
 type Form = Record<string, string | number>;
@@ -128,7 +129,7 @@ describe('a fence by firewall', () => {
   const guestPort = 19_000 + (process.pid % 700);
   let sim: Simulator;
   beforeEach(async () => {
-    const { world } = demoWorld({ network: '127.78.0.' });
+    const { world } = documentedWorld({ network: '127.78.0.' });
     const { current } = world.guests.get(101)!.config;
     current['net0'] = `${current['net0']!},firewall=1`;
     sim = await startSimulator({

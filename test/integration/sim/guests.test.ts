@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { demoWorld, startSimulator } from '../../../src/sim/simulator.ts';
+import { startSimulator } from '../../../src/sim/simulator.ts';
+import { documentedWorld, withAdministrator } from '../../support/documented-world.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
 import { ask, done, eventually } from './client.ts';
 
@@ -22,9 +23,9 @@ async function probe(vmid: number): Promise<string> {
 describe('guests', () => {
   let sim: Simulator;
   beforeEach(async () => {
-    const { world } = demoWorld({ network: '127.77.0.' });
+    const { world } = documentedWorld({ network: '127.77.0.' });
     sim = await startSimulator({
-      world,
+      world: withAdministrator(world),
       host: '127.0.0.1',
       port: 0,
       tls: false,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { demoWorld } from '../../../src/sim/simulator.ts';
+import { documentedWorld, withAdministrator } from '../../support/documented-world.ts';
 import type { Simulator } from '../../../src/sim/simulator.ts';
 import { ask, virtualCluster } from './client.ts';
 
@@ -29,9 +29,9 @@ async function until(holds: () => boolean, atMost = 300): Promise<number> {
 }
 
 beforeEach(async () => {
-  const { world } = demoWorld();
+  const { world } = documentedWorld();
   world.ha.set(`vm:${vmid}`, { state: 'started' });
-  sim = await virtualCluster(world);
+  sim = await virtualCluster(withAdministrator(world));
   await sim.advance(20 * second);
 });
 afterEach(() => sim.close());

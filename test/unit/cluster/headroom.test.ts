@@ -16,9 +16,9 @@ describe('the headroom ledger', () => {
     book.lease(1, { warmth: 'stopped' });
     expect(room()).toEqual(empty);
     book.lease(2, { warmth: 'paused' });
-    expect(room()).toMatchObject({ freeMiB: empty.freeMiB - 2_048, committedCores: empty.committedCores });
+    expect(room()).toMatchObject({ freeMiB: empty.freeMiB! - 2_048, committedCores: empty.committedCores });
     book.lease(3, { warmth: 'hot' });
-    expect(room()).toMatchObject({ freeMiB: empty.freeMiB - 4_096, committedCores: empty.committedCores + 2 });
+    expect(room()).toMatchObject({ freeMiB: empty.freeMiB! - 4_096, committedCores: empty.committedCores + 2 });
   });
 
   test('the host keeps its reserve, or what it really uses when that is more', () => {

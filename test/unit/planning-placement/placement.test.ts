@@ -102,6 +102,22 @@ describe('placement', () => {
     });
   });
 
+  test('a node whose memory is not visible is not one without room: what is missing is the refusal', () => {
+    const { online, maintenance, othersMemoryMiB, othersCores, hostMemoryMiB } = node('pve2');
+    const blind = { node: 'pve2', online, maintenance, othersMemoryMiB, othersCores, hostMemoryMiB };
+    const hidden = 'memory of pve2 is not visible to this token: it needs Sys.Audit on /nodes';
+    const full = node('pve3', { othersMemoryMiB: 32_000 });
+    const nodes = [node('pve1'), { ...blind, hidden }, full];
+    expect(placeOf(world({}, { nodes }))).toMatchObject({
+      kind: 'refused',
+      reason: { code: 'room-unseen', text: `${hidden}.` },
+    });
+    // Where another one has room, nobody waits for it.
+    expect(placeOf(world({}, { nodes: [node('pve1'), { ...blind, hidden }, node('pve3')] }))).toMatchObject({
+      node: 'pve3',
+    });
+  });
+
   test('a node in maintenance takes nothing', () => {
     const nodes = [node('pve1'), node('pve2', { maintenance: true }), node('pve3', { othersMemoryMiB: 12_000 })];
     expect(placeOf(world({}, { nodes }))).toMatchObject({ node: 'pve3' });

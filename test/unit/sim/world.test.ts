@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadWorld, saveWorld } from '../../../src/sim/world/directory.ts';
-import { demoWorld } from '../../../src/sim/world/demo.ts';
 import { parseFirewall } from '../../../src/sim/world/firewall.ts';
+import { documentedWorld } from '../../support/documented-world.ts';
 import { digestOf, emptyConfig, formatGuestConfig, parseGuestConfig } from '../../../src/sim/world/guest-config.ts';
 
 const fixture = resolve(import.meta.dirname, '../../fixtures/proxmox/world');
@@ -51,7 +51,7 @@ describe('a world', () => {
   });
 
   test.each(['the recorded one', 'the demonstration'])('is the same after saving and loading: %s', async (which) => {
-    const world = which === 'the recorded one' ? await loadWorld(fixture) : demoWorld().world;
+    const world = which === 'the recorded one' ? await loadWorld(fixture) : documentedWorld().world;
     world.ha.set('vm:101', { state: 'stopped', maxRestart: 2, comment: 'two words' });
     world.firewalls.set('firewall/101.fw', parseFirewall('[OPTIONS]\n\nenable: 1\n\n[RULES]\n\nIN DROP # all\n'));
     world.firewalls.set(`nodes/${[...world.nodes.keys()][0]!}/host.fw`, parseFirewall('[OPTIONS]\n\nenable: 0\n'));

@@ -73,12 +73,14 @@ export function nodeStatus({ cluster, node: here }: Call, node: string): 'online
 }
 
 function nodeRows(call: Call): object[] {
-  const { cluster } = call;
+  const { cluster, who } = call;
   return [...cluster.world.nodes.values()].map((node) => {
     const sample = cluster.view.of(node.name);
     const status = nodeStatus(call, node.name);
     const row = { id: `node/${node.name}`, type: 'node', node: node.name, status };
     if (!sample || status !== 'online') return row;
+    // Its numbers are for auditors of the node; that it is there is for everybody.
+    if (!has(cluster.world, who, `/nodes/${node.name}`, 'Sys.Audit')) return { ...row, level: '' };
     return {
       ...row,
       level: '',

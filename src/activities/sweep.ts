@@ -1,11 +1,20 @@
+import type { Lease } from '../domain/cluster/lease.ts';
 import type { LedgerView } from '../domain/cluster/ledger.ts';
-import type { Orphan, SweepEvidence, SweepReport, SweptGuest, SweptHostedVm } from '../domain/cluster/sweep.ts';
+import type {
+  HiddenVmid,
+  Orphan,
+  SweepEvidence,
+  SweepReport,
+  SweptGuest,
+  SweptHostedVm,
+} from '../domain/cluster/sweep.ts';
 import { sweepReport } from '../domain/cluster/sweep.ts';
 import type { ClusterSpec, Inventory } from '../domain/inventory.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { HostedVmView } from '../domain/view.ts';
-import type { GuestView, Marker } from '../ports/hypervisor.ts';
+import { ProviderError } from '../ports/errors.ts';
+import type { ClusterView, GuestView, Hypervisor, Marker } from '../ports/hypervisor.ts';
 import { beat, cancellation, steadily } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -80,8 +89,10 @@ async function evidenceOf(deps: SweepDeps, cluster: string): Promise<SweepEviden
   if (spec === undefined) throw new Error(`the inventory names no cluster ${cluster}`);
   // The ledger first: a lease granted after it was read belongs to a guest the view may not show yet.
   const { leases } = await deps.ledgerOf(cluster);
-  const view = await (await deps.hypervisorOf(cluster)).observeCluster(cancellation());
+  const hypervisor = await deps.hypervisorOf(cluster);
+  const view = await hypervisor.observeCluster(cancellation());
   beat();
+  const unlisted = await unlistedOf(hypervisor, cluster, view, leases);
   const swept: SweptHostedVm[] = [];
   for (const hostedVm of hostedVms.filter((one) => one.primary.cluster === cluster)) {
     const found = await sweptHostedVm(deps, hostedVm);
@@ -93,10 +104,35 @@ async function evidenceOf(deps: SweepDeps, cluster: string): Promise<SweepEviden
     cluster,
     quorate: view.quorate,
     range: spec.vmids,
-    guests: view.guests.filter((guest) => isOfInterest(spec, guest)).map(sweptGuest),
+    guests: [...view.guests, ...unlisted.guests].filter((guest) => isOfInterest(spec, guest)).map(sweptGuest),
+    hidden: unlisted.hidden,
     leases,
     hostedVms: swept,
   };
+}
+
+/** Proxmox leaves out of its list what our token may not see: each leased VMID that is not listed is asked for by itself. */
+async function unlistedOf(
+  hypervisor: Hypervisor,
+  cluster: string,
+  view: ClusterView,
+  leases: readonly Lease[],
+): Promise<{ readonly guests: readonly GuestView[]; readonly hidden: readonly HiddenVmid[] }> {
+  const listed = new Set(view.guests.map(({ ref }) => ref.vmid));
+  const guests: GuestView[] = [];
+  const hidden: HiddenVmid[] = [];
+  // Without quorum nothing is believed absent anyway.
+  for (const { vmid } of view.quorate ? leases.filter((lease) => !listed.has(lease.vmid)) : []) {
+    try {
+      const found = await hypervisor.observeGuest({ cluster, vmid }, cancellation());
+      if (found !== undefined) guests.push(found);
+    } catch (error) {
+      if (!(error instanceof ProviderError) || error.failureClass !== 'permission') throw error;
+      hidden.push({ vmid, why: error.message });
+    }
+    beat();
+  }
+  return { guests, hidden };
 }
 
 async function sweptHostedVm(deps: SweepDeps, spec: HostedVmSpec): Promise<SweptHostedVm | undefined> {

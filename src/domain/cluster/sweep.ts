@@ -27,6 +27,12 @@ export type SweptGuest = {
   };
 };
 
+export type HiddenVmid = {
+  readonly vmid: number;
+  /** What is missing, and what grants it. */
+  readonly why: string;
+};
+
 /** A hosted VM as its own workflow says it is. */
 export type SweptHostedVm = {
   readonly id: string;
@@ -43,6 +49,8 @@ export type SweepEvidence = {
   readonly quorate: boolean;
   readonly range: { readonly from: number; readonly to: number };
   readonly guests: readonly SweptGuest[];
+  /** Leased VMIDs that somebody has, and whom we may not see: neither gone nor known to be ours. */
+  readonly hidden: readonly HiddenVmid[];
   readonly leases: readonly Lease[];
   readonly hostedVms: readonly SweptHostedVm[];
 };
@@ -83,6 +91,7 @@ export type Orphan = {
  * | our marker, no lease | a lease is adopted |
  * | no marker, in our range | reported, never touched |
  * | a lease, no guest, and no hosted VM that has it | the lease ends |
+ * | a lease, and its guest is not visible to our token | reported; nothing is taken for gone |
  * | our marker in our range, and its hosted VM does not know it | retired after a second look, deleted after its keep time |
  * | an answer that belongs to no instance, or an instance that should answer and does not | reported |
  */
@@ -105,6 +114,7 @@ export function sweepReport(evidence: SweepEvidence): SweepReport {
     findings: [
       ...strangers(evidence),
       ...orphans.map(orphanFinding),
+      ...evidence.hidden.map((one) => hiddenGuest(evidence, one)),
       ...missingGuests(evidence),
       ...evidence.hostedVms.flatMap(wrongAnswers),
     ],
@@ -133,8 +143,13 @@ function adoptable(evidence: SweepEvidence, orphans: readonly Orphan[]): Adopted
   });
 }
 
+/** VMIDs of guests that are there, seen or not. */
+function presentIn({ guests, hidden }: SweepEvidence): Set<number> {
+  return new Set([...guests, ...hidden].map(({ vmid }) => vmid));
+}
+
 function releasable(evidence: SweepEvidence): SweepReport['release'] {
-  const present = new Set(evidence.guests.map((guest) => guest.vmid));
+  const present = presentIn(evidence);
   return evidence.leases
     .filter((lease) => lease.expiresAt === null && !present.has(lease.vmid) && !isKnown(evidence, lease.instance))
     .map(({ instance, vmid }) => ({ instance, vmid }));
@@ -205,9 +220,24 @@ function orphanFinding(orphan: Orphan): SweepFinding {
   };
 }
 
+function hiddenGuest({ leases }: SweepEvidence, { vmid, why }: HiddenVmid): SweepFinding {
+  const lease = leases.find((one) => one.vmid === vmid);
+  const who = lease === undefined ? `VM ${vmid}` : `${lease.instance} is VM ${vmid}, which`;
+  return {
+    severity: 'warning',
+    ...(lease === undefined ? {} : { hostedVmId: lease.hostedVmId }),
+    reason: {
+      code: 'guest-hidden',
+      text: `${who} exists and is not visible to this token; its lease is kept. ${why}`,
+      facts: { vmid, ...(lease === undefined ? {} : { instance: lease.instance }) },
+    },
+  };
+}
+
 /** An instance its hosted VM counts on, and Proxmox does not have: a human deleted it, or a restore is needed. */
-function missingGuests({ guests, hostedVms, leases }: SweepEvidence): SweepFinding[] {
-  const present = new Set(guests.map((guest) => guest.vmid));
+function missingGuests(evidence: SweepEvidence): SweepFinding[] {
+  const { hostedVms, leases } = evidence;
+  const present = presentIn(evidence);
   const leased = new Set(leases.map((lease) => lease.instance));
   return hostedVms.flatMap((hostedVm) =>
     hostedVm.instances

@@ -61,6 +61,7 @@ describe('the schedule of the sweep', () => {
       await lab.hypervisor.ensureShadow(shadow(51));
       const { guests } = lab.sim.cluster.world;
       const ours = guests.get(9051)!;
+      lab.sim.cluster.world.pools.get('umbra')!.vms.add(9052);
       guests.set(9052, { ...ours, vmid: 9052, config: { ...ours.config, current: { name: 'stranger' } } });
 
       await fleet.until('the schedule', () =>

@@ -41,6 +41,7 @@ function evidence(change: Partial<SweepEvidence> = {}): SweepEvidence {
     quorate: true,
     range: { from: 9001, to: 9010 },
     guests: [marked(9001, 1)],
+    hidden: [],
     leases: book.state.leases,
     hostedVms: [shop],
     ...change,
@@ -50,6 +51,21 @@ function evidence(change: Partial<SweepEvidence> = {}): SweepEvidence {
 describe('the sweep', () => {
   test('finds nothing when registry, Proxmox and DNS say the same', () => {
     expect(sweepReport(evidence())).toMatchObject({ adopt: [], release: [], orphans: [], findings: [] });
+  });
+
+  test('takes nothing for gone that is not visible to the token, and says so', () => {
+    const report = sweepReport(
+      evidence({ guests: [], hidden: [{ vmid: 9001, why: 'it needs VM.Audit on /vms/9001' }], hostedVms: [] }),
+    );
+    expect(report).toMatchObject({ adopt: [], release: [], orphans: [] });
+    expect(report.findings.map(({ reason }) => [reason.code, reason.text])).toEqual([
+      [
+        'guest-hidden',
+        'shop/1 is VM 9001, which exists and is not visible to this token; its lease is kept. it needs VM.Audit on /vms/9001',
+      ],
+    ]);
+    const known = sweepReport(evidence({ guests: [], hidden: [{ vmid: 9001, why: '' }] }));
+    expect(known.findings.map(({ reason }) => reason.code)).toEqual(['guest-hidden']);
   });
 
   test('adopts a guest with our marker that no lease covers', () => {

@@ -27,10 +27,14 @@ export function requireTags(world: World, who: Identity, vmid: number, before: s
   for (const tag of changed) {
     const free =
       !registered.has(tag) &&
-      (mode === 'free' || (mode !== 'none' && allowed.has(tag)) || (mode === 'existing' && known(world, tag)));
+      (mode === 'free' || (mode !== 'none' && allowed.has(tag)) || (mode === 'existing' && known(world, who, tag)));
     if (!free) throw notPermitted(`/, Sys.Modify for modifying tag '${tag}'`);
   }
 }
 
-const known = (world: World, tag: string): boolean =>
-  [...world.guests.values()].some((guest) => split(guest.config.current['tags'] ?? '').includes(tag));
+/** A tag exists for somebody when a guest has it that they may see. */
+const known = (world: World, who: Identity, tag: string): boolean =>
+  [...world.guests.values()].some(
+    ({ vmid, config }) =>
+      split(config.current['tags'] ?? '').includes(tag) && has(world, who, `/vms/${vmid}`, 'VM.Audit'),
+  );

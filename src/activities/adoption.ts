@@ -96,6 +96,8 @@ async function foundAgain(
     }
     // A former original, where the inventory names another one by now, is nobody's.
     if (marker?.hostedVmId !== spec.id || marker.n === 0) return [];
+    // A clone that was never finished serves for nothing but to be deleted; its number is taken all the same.
+    if (marker.unconfigured === true) return [foundGuest(view, marker.n, 'retired', marker.retiredAt)];
     return [foundGuest(view, marker.n, marker.role, marker.retiredAt)];
   });
   const answers = [...held.a].sort();

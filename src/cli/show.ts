@@ -56,7 +56,7 @@ async function render(terminal: Terminal, api: Api, id: string, asJson: boolean)
   if (view.probationEndsAt !== null) facts.push(['probation', `ends ${untilText(view.probationEndsAt, now)}`]);
   if (view.paused !== null) facts.push(['paused', `by ${view.paused.by}: ${view.paused.reason}`]);
   const drift = Object.entries(view.drift ?? {}).flatMap(([instance, differences]) =>
-    differences.map(({ key, primary, shadow }) => [instance, key, primary, shadow]),
+    differences.map((row) => [instance, row.key, row.primary, row.shadow, driftText(row)]),
   );
   return [
     `${paint(terminal, stateColor[view.state], view.sentence)}\n`,
@@ -68,8 +68,13 @@ async function render(terminal: Terminal, api: Api, id: string, asJson: boolean)
     ),
     drift.length === 0
       ? ''
-      : `\nShadows differ from the primary:\n${table(terminal, ['SHADOW', 'KEY', 'PRIMARY', 'SHADOW'], drift)}`,
+      : `\nShadows differ from the primary:\n${table(terminal, ['SHADOW', 'KEY', 'PRIMARY', 'SHADOW', 'BY'], drift)}`,
   ].join(terminal.isTerminal ? '\n' : '');
+}
+
+function driftText({ kind, changed }: ConfigDrift): string {
+  if (kind === 'tier') return 'its tier';
+  return changed === undefined ? 'drift' : `drift: the ${changed} changed`;
 }
 
 function instanceRow(instance: Instance, view: Shown, now: number): string[] {

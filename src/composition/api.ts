@@ -34,12 +34,15 @@ export async function startApiProcess(
 
 /** How each shadow differs from its primary, by the cluster's own word. */
 async function driftOf(
-  { providers }: Parts,
-  { instances }: HostedVmView,
+  { providers, inventory }: Parts,
+  { id: hostedVmId, instances }: HostedVmView,
 ): Promise<Record<InstanceId, readonly ConfigDrift[]>> {
   const primary = instances.find(({ role }) => role === 'primary');
   if (primary?.vmid === undefined) return {};
   const from = { cluster: primary.cluster, vmid: primary.vmid };
+  const named = inventory.current()?.inventory.hostedVms.find(({ id }) => id === hostedVmId)?.source;
+  // What both may come from tells which of them changed; what a shadow was copied from directly tells nothing.
+  const source = named === undefined || named.vmid === from.vmid ? undefined : { cluster: from.cluster, ...named };
   const shadows = instances.filter(
     ({ role, state }) => role === 'shadow' && (state.kind === 'warm' || state.kind === 'serving'),
   );
@@ -47,7 +50,7 @@ async function driftOf(
     shadows.map(async ({ id, cluster, vmid }) => {
       if (vmid === undefined || cluster !== primary.cluster) return [];
       const hypervisor = await providers.hypervisorOf(cluster);
-      return [[id, await hypervisor.configDrift(from, { cluster, vmid })] as const];
+      return [[id, await hypervisor.configDrift(from, { cluster, vmid }, undefined, source)] as const];
     }),
   );
   return Object.fromEntries(drifts.flat());

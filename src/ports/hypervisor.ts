@@ -12,6 +12,8 @@ export type Marker = {
   /** The provisioning operation, so that a repeated request recognises its own clone. */
   readonly operation: string;
   readonly retiredAt?: EpochMs;
+  /** A clone that is not its own yet: its address may still be its source's. It is never started. */
+  readonly unconfigured?: true;
 };
 
 export type PowerState = 'running' | 'paused' | 'stopped' | 'suspended' | 'unknown';
@@ -117,7 +119,15 @@ export type AgentView =
 export type GuestPressure = { readonly cpu: number; readonly memory: number; readonly io: number };
 
 /** A difference between primary and shadow that matters to whoever relies on `identical`. */
-export type ConfigDrift = { readonly key: string; readonly primary: string; readonly shadow: string };
+export type ConfigDrift = {
+  readonly key: string;
+  readonly primary: string;
+  readonly shadow: string;
+  /** `tier`: its size, as it was ordered. `drift`: nobody asked for it. */
+  readonly kind: 'tier' | 'drift';
+  /** Whose value is no longer that of what the shadow was made from; absent where that cannot be told. */
+  readonly changed?: 'primary' | 'shadow';
+};
 
 /** VMIDs outside the pool: each needs rights of its own. */
 export type GuestsInUse = {
@@ -145,7 +155,10 @@ export interface Hypervisor {
    * `permission` when somebody has it whom we may not see.
    */
   observeGuest(ref: GuestRef, signal?: AbortSignal): Promise<GuestView | undefined>;
-  /** Clone, configure, mark. Adopts its own earlier clone by marker; `exists` when somebody else has the VMID. */
+  /**
+   * Clone, configure, mark, measure. Adopts its own earlier clone by marker; `exists` when somebody else has the VMID,
+   * `permanent` when the clone differs from its source in what nobody asked for.
+   */
   ensureShadow(spec: ShadowSpec, signal?: AbortSignal): Promise<GuestView>;
   /** Brings a guest to a power state: start, resume, suspend, shutdown. Idempotent; HA-aware. */
   ensurePower(ref: GuestRef, wanted: PowerState, signal?: AbortSignal): Promise<GuestView>;
@@ -165,7 +178,13 @@ export interface Hypervisor {
    * not. Nothing to do for a full clone. `capacity` when no storage can take the copy.
    */
   ensureFlat?(ref: GuestRef, signal?: AbortSignal): Promise<GuestView>;
-  configDrift(primary: GuestRef, shadow: GuestRef, signal?: AbortSignal): Promise<ConfigDrift[]>;
+  /** @param source what the shadow was made from, when that is not the primary: then it can be told which side changed */
+  configDrift(
+    primary: GuestRef,
+    shadow: GuestRef,
+    signal?: AbortSignal,
+    source?: ShadowSpec['source'],
+  ): Promise<ConfigDrift[]>;
   /** All that is needed, granted or not. */
   checkRights(signal?: AbortSignal, guests?: GuestsInUse): Promise<RightsFinding[]>;
   /** One call for one guest. Undefined where Proxmox does not tell it: before version 9, or while the guest is stopped. */

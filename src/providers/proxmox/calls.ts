@@ -80,8 +80,15 @@ export class Calls {
     return checked(answers.permissions, 'permissions', await this.#api.access.permissions.$get());
   }
 
+  /** What it will have once pending changes are applied. */
   async config(node: string, vmid: number): Promise<GuestConfig> {
     return guestConfig(checked(answers.config, 'configuration', await this.#guest(node, vmid).config.$get()));
+  }
+
+  /** What a clone made now would take: the snapshot's, or the current values without what is pending. */
+  async configToClone(node: string, vmid: number, snapshot: string | undefined): Promise<GuestConfig> {
+    const of = snapshot === undefined ? { current: true } : { snapshot };
+    return guestConfig(checked(answers.config, 'configuration', await this.#guest(node, vmid).config.$get(of)));
   }
 
   async pending(node: string, vmid: number) {

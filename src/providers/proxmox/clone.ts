@@ -1,22 +1,28 @@
 import type { GuestView, ShadowSpec } from '../../ports/hypervisor.ts';
 import type { CloneParameters } from './calls.ts';
+import { requireIdentical } from './drift.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
+import type { GuestConfig } from './guest-config.ts';
 import { sizeGiB, properties } from './guest-config.ts';
 import { isHidden, live, observed, reached } from './guest.ts';
-import type { Found } from './guest.ts';
-import { shadowConfig } from './identity.ts';
-import { describedAs, sameInstance } from './marker.ts';
+import type { Found, LiveGuest } from './guest.ts';
+import { configuredAs, shadowConfig } from './identity.ts';
+import { describedAs, isUnconfigured, sameInstance, taggedAs } from './marker.ts';
 import { isOffline } from './members.ts';
 import { isGranted } from './rights.ts';
 import { mayStillCome } from './site.ts';
 import type { Work } from './site.ts';
+import { ensureTags } from './tags.ts';
 import { finished } from './tasks.ts';
-import { ensureConfig, Patience } from './writing.ts';
+import { ensureConfig, Patience, remaining } from './writing.ts';
 
 /*
  * The protocol: look; adopt what is ours; clone into the one VMID that was leased for us; follow the task; look again.
  * After an ambiguous answer nothing is assumed: we look until the call can no longer be carried out, then send it again
  * with the same VMID. A clone that is carried out late can only become our guest under our VMID.
+ *
+ * Nothing half-made starts or is reached. The marker says `configured=no` from the clone itself to the last write; until
+ * then nobody here starts it, and from the first write on it does not start with its node and its links are down.
  */
 
 /** How often a VMID may be refused as taken while nobody is seen to have it, before we believe that it is taken. */
@@ -24,14 +30,53 @@ const unseenRefusals = 3;
 /** A lock `clone` without a running clone on its source's node: seen so often, it is a dead node's left-over. */
 const looksAtStaleLock = 4;
 
-/** @throws ProxmoxError exists when somebody else has the VMID, offline when the node of the clone or of its source is off */
+/**
+ * @throws ProxmoxError exists when somebody else has the VMID, offline when the node of the clone or of its source is
+ *   off, permanent when the clone differs from its source in what nobody asked for
+ */
 export async function ensureShadow(work: Work, spec: ShadowSpec): Promise<GuestView> {
   await ensureCloned(work, spec);
-  const source = spec.identity === undefined ? undefined : await observed(work, spec.source.vmid);
-  await ensureConfig(work, spec.ref.vmid, (config) => shadowConfig(spec, config, source?.config));
+  const fresh = isFresh(await live(work, spec.ref));
+  // One that is configured is not held against its source again: either may be changed later, by whoever it belongs to.
+  const source = fresh ? await sourceConfig(work, spec.source) : (await observed(work, spec.source.vmid))?.config;
+  await ensureConfig(work, spec.ref.vmid, (config) => shadowConfig(spec, config, source));
+  await ensureTags(work, spec.ref.vmid, (tags) => taggedAs(spec.marker, tags));
   await ensurePooled(work, spec);
   await ensureDiskSize(work, spec);
+  if (fresh && source !== undefined) await ensureConfigured(work, spec, source);
   return (await live(work, spec.ref)).view;
+}
+
+/** @throws ProxmoxError permanent when somebody has started it half-made */
+function isFresh({ view, config }: LiveGuest): boolean {
+  if (!isUnconfigured(config)) return false;
+  if (view.power === 'stopped') return true;
+  throw new ProxmoxError({
+    operation: 'configure',
+    target: `VM ${view.ref.vmid} on ${view.node}`,
+    failureClass: 'permanent',
+    message: `it is ${view.power}, and it was not started by Umbra: until it is configured it has the identity of its source`,
+  });
+}
+
+/** What a clone made now would take. @throws ProxmoxError not-found, or offline when its node is off */
+export async function sourceConfig(work: Work, source: ShadowSpec['source']): Promise<GuestConfig> {
+  const { vmid, cluster, snapshot } = source;
+  const { view } = await live(work, { cluster, vmid });
+  return await work.calls.configToClone(view.node, vmid, snapshot);
+}
+
+/** The last write, with the digest of what was measured: from here on it may be started and reached. */
+async function ensureConfigured(work: Work, spec: ShadowSpec, source: GuestConfig): Promise<void> {
+  await ensureConfig(work, spec.ref.vmid, (config) => {
+    const change = configuredAs(spec, config, source);
+    if (change !== undefined) requireIdentical(spec, source, { ...config, ...textsOf(change.set) });
+    return change;
+  });
+}
+
+function textsOf(set: Readonly<Record<string, string | number>>): GuestConfig {
+  return Object.fromEntries(Object.entries(set).map(([key, value]) => [key, String(value)]));
 }
 
 type Look =
@@ -108,12 +153,13 @@ async function clone(work: Work, spec: ShadowSpec): Promise<void> {
       'cloning a running guest: its file systems are frozen for a moment if its agent allows it, and it cannot be changed meanwhile',
     );
   }
+  if (source.view.template) await ensureQuiet(work, spec, source.config);
   // A linked clone takes neither storage nor format: it lies where its base lies.
   const full = spec.full || !source.view.template;
   const parameters: CloneParameters = {
     newid: spec.ref.vmid,
     name: spec.name,
-    description: describedAs(spec.marker, source.config['description']),
+    description: describedAs({ ...spec.marker, unconfigured: true }, source.config['description']),
     full,
     ...(spec.pool === undefined ? {} : { pool: spec.pool }),
     ...(spec.source.snapshot === undefined ? {} : { snapname: spec.source.snapshot }),
@@ -128,6 +174,27 @@ async function clone(work: Work, spec: ShadowSpec): Promise<void> {
     log: work.log,
   });
   for (const text of warnings) work.log.warn({ vmid: spec.ref.vmid }, `clone: ${text}`);
+}
+
+/**
+ * A template never starts: that it should start with its node says so of its clones alone, before they are configured.
+ * @throws ProxmoxError invalid when the token may not take that off
+ */
+async function ensureQuiet(work: Work, spec: ShadowSpec, template: GuestConfig): Promise<void> {
+  if (template['onboot'] !== '1') return;
+  const { vmid } = spec.source;
+  try {
+    await ensureConfig(work, vmid, (config) => remaining({ onboot: '0', ...config }, { onboot: 0 }));
+    work.log.info({ vmid }, 'template: onboot taken off, for its clones would start with their node half-made');
+  } catch (error) {
+    if (!isFailure(error, 'permission')) throw error;
+    throw new ProxmoxError({
+      operation: 'clone',
+      target: `VM ${vmid} to ${spec.ref.vmid}`,
+      failureClass: 'invalid',
+      message: `template ${vmid} has onboot=1: its clones would start with their node half-made. On a node: qm set ${vmid} --onboot 0`,
+    });
+  }
 }
 
 /** True while Proxmox works on a clone of the source; when that cannot be asked, it may be, unless its node is off. */

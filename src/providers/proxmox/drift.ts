@@ -1,81 +1,85 @@
-import type { ConfigDrift } from '../../ports/hypervisor.ts';
-import type { Disk, GuestConfig } from './guest-config.ts';
-import { disks, memoryMiB, properties, sizeGiB, vcpus } from './guest-config.ts';
+import type { ConfigDrift, ShadowSpec } from '../../ports/hypervisor.ts';
+import { ProxmoxError } from './errors.ts';
+import type { GuestConfig } from './guest-config.ts';
+import { sizeGiB } from './guest-config.ts';
+import { fieldOf, measured } from './measured-fields.ts';
 
 /*
- * "Identical" is not literal on Proxmox: a clone has its own addresses, UUIDs, volumes and marker by design, and its
- * size by tier. What is compared is what the software in the guest could tell apart.
+ * Two comparisons by one table. A fresh clone is held against its *source*, and must not differ by anything nobody
+ * ordered. A shadow is held against its *primary*, which may have been changed since, or never have been like the
+ * template: that is shown, and stops nothing.
  */
 
-/** Values that are the shadow's own by design, or that say nothing about the guest. */
-const ownValues =
-  /^(name|description|tags|digest|lock|parent|snaptime|template|onboot|startup|protection|smbios1|vmgenid|meta|ipconfig\d+|unused\d+|cores|sockets|vcpus|memory|balloon|cicustom|runningcpu|runningmachine|nodename)$/;
-/** What Proxmox assumes when a key is absent, for the keys where absent and default are the same machine. */
-const defaults: Readonly<Record<string, string>> = {
-  agent: '0',
-  bios: 'seabios',
-  cpu: 'kvm64',
-  numa: '0',
-  ostype: 'other',
-  scsihw: 'lsi',
-  kvm: '1',
-  acpi: '1',
-  tablet: '1',
+type Difference = {
+  readonly key: string;
+  readonly source: string;
+  readonly clone: string;
+  /** Undefined: nobody asked for it. */
+  readonly design?: 'tier' | 'identity';
 };
-/** Options of a network card or a disk that make a difference to the guest or to its speed. */
-const cardOptions = ['bridge', 'tag', 'trunks', 'firewall', 'rate', 'queues', 'mtu', 'link_down'];
-const diskOptions = ['cache', 'iothread', 'ssd', 'discard', 'aio', 'ro', 'mbps', 'iops'];
 
-/** Differences that matter, sorted by key; the shadow's size is included, for it is what its tier says. */
-export function configDrift(primary: GuestConfig, shadow: GuestConfig): ConfigDrift[] {
-  const a = comparable(primary);
-  const b = comparable(shadow);
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])]
-    .sort()
-    .map((key) => ({ key, primary: a[key] ?? 'absent', shadow: b[key] ?? 'absent' }))
-    .filter((row) => row.primary !== row.shadow);
+/** Storages hand out space in pieces: a copy may be larger by less than the largest of them. */
+const extentGiB = 32 / 1024;
+
+/** What differs, by design or not, sorted by key. */
+export function differences(source: GuestConfig, clone: GuestConfig): Difference[] {
+  const [a, b] = [measured(source), measured(clone)];
+  return [...new Set([...a.keys(), ...b.keys()])].sort().flatMap((key): Difference[] => {
+    const row = { key, source: shown(a.get(key)), clone: shown(b.get(key)) };
+    if (row.source === row.clone) return [];
+    if (key.endsWith(' size')) return differentSize(row);
+    const { design } = fieldOf(key);
+    const why = typeof design === 'function' ? design(source, clone) : design;
+    if (why === 'record') return [];
+    return [why === undefined ? row : { ...row, design: why }];
+  });
 }
 
-function comparable(config: GuestConfig): Record<string, string> {
-  const seen: Record<string, string> = {
-    ...defaults,
-    vcpus: String(vcpus(config)),
-    memory: `${memoryMiB(config)} MiB`,
-  };
-  const drives = new Map(disks(config).map((disk) => [disk.drive, disk]));
-  for (const [key, text] of Object.entries(config)) {
-    if (ownValues.test(key)) continue;
-    const disk = drives.get(key);
-    if (disk !== undefined) {
-      const shown = diskText(disk);
-      if (shown !== undefined) seen[key] = shown;
-    } else if (/^net\d+$/.test(key)) {
-      seen[key] = cardText(text);
-    } else {
-      seen[key] = text;
-    }
-  }
-  return seen;
+/** A disk may be grown for a tier, and never shrinks. */
+function differentSize(row: Difference): Difference[] {
+  const of = (text: string): number => sizeGiB(text.replace(' GiB', 'G')) ?? Number.NaN;
+  const grownBy = of(row.clone) - of(row.source);
+  if (grownBy >= 0 && grownBy < extentGiB) return [];
+  return [grownBy > 0 ? { ...row, design: 'tier' } : row];
 }
 
-/** Size and options; which volume it is, and on which storage, is no difference to the guest. */
-function diskText(disk: Disk): string | undefined {
-  if (disk.cloudInit) return 'cloud-init drive';
-  if (disk.cdrom) return undefined;
-  const size = sizeGiB(disk.sizeText);
-  const options = diskOptions.flatMap((key) =>
-    disk.options[key] === undefined ? [] : [`${key}=${disk.options[key]}`],
+function shown(text: string | undefined): string {
+  return text === undefined || text === '' ? 'absent' : text;
+}
+
+/** @throws ProxmoxError permanent, with every field and both values, when the clone is not what it was made from */
+export function requireIdentical(spec: ShadowSpec, source: GuestConfig, clone: GuestConfig): void {
+  const grown = spec.disk === undefined ? undefined : `${spec.disk.drive} size`;
+  const wrong = differences(source, clone).filter(
+    ({ key, design }) => design === undefined || (key.endsWith(' size') && key !== grown),
   );
-  return [size === undefined ? 'disk' : `${Number(size.toFixed(3))} GiB`, ...options].join(',');
+  if (wrong.length === 0) return;
+  const { vmid, snapshot } = spec.source;
+  const from = snapshot === undefined ? `VM ${vmid}` : `snapshot ${snapshot} of VM ${vmid}`;
+  const fields = wrong.map((row) => `${row.key}: ${row.source} there, ${row.clone} here`).join('; ');
+  throw new ProxmoxError({
+    operation: 'compare clone',
+    target: `VM ${spec.ref.vmid} with ${from}`,
+    failureClass: 'permanent',
+    message:
+      `it is not identical to its source in ${fields}. Somebody or something changed one of the two while it was made; ` +
+      `see qm config ${vmid} and the task log of both`,
+  });
 }
 
-/** Model and network, without the MAC address. */
-function cardText(text: string): string {
-  const parts = properties(text);
-  const model =
-    parts['model'] ?? Object.keys(parts).find((key) => /^[0-9A-F]{2}(:[0-9A-F]{2}){5}$/i.test(parts[key] ?? ''));
-  return [
-    model ?? '',
-    ...cardOptions.flatMap((key) => (parts[key] === undefined ? [] : [`${key}=${parts[key]}`])),
-  ].join(',');
+/**
+ * What differs between a primary and its shadow, without what makes them two guests.
+ * @param source what the shadow was made from, when that is another guest than the primary
+ */
+export function configDrift(primary: GuestConfig, shadow: GuestConfig, source?: GuestConfig): ConfigDrift[] {
+  const original = source === undefined ? undefined : measured(source);
+  return differences(primary, shadow)
+    .filter(({ design }) => design !== 'identity')
+    .map(({ key, source: there, clone: here, design }) => {
+      const row = { key, primary: there, shadow: here };
+      if (design === 'tier') return { ...row, kind: 'tier' };
+      const was = original === undefined ? undefined : shown(original.get(key));
+      const changed = was === here ? 'primary' : was === there ? 'shadow' : undefined;
+      return { ...row, kind: 'drift', ...(changed === undefined ? {} : { changed }) };
+    });
 }

@@ -200,7 +200,8 @@ export function guestView(ref: GuestRef, node: string, status: CurrentStatus, co
     ...(status.ha?.managed === true ? { ha: status.ha.state ?? 'managed' } : {}),
     storages: storages(config),
     tags: tagsOf(config['tags']),
-    addresses: staticAddresses(config),
+    // Until a clone is configured it has its source's, which is nobody's to count on.
+    addresses: marker?.unconfigured === true ? [] : staticAddresses(config),
   };
 }
 

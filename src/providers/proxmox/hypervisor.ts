@@ -3,7 +3,7 @@ import type { GuestRef, GuestsInUse, Hypervisor } from '../../ports/hypervisor.t
 import { observeAgent } from './agent.ts';
 import type { Resource } from './answers.ts';
 import { Calls } from './calls.ts';
-import { ensureShadow } from './clone.ts';
+import { ensureShadow, sourceConfig } from './clone.ts';
 import { ClusterObserver } from './cluster-view.ts';
 import { ensureDeleted } from './deletion.ts';
 import { configDrift } from './drift.ts';
@@ -75,6 +75,7 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     lastNode: new Map(),
     lastView,
     doubts: new Map(),
+    refusedTags: new Set(),
   };
   const observer = new ClusterObserver(site);
   const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, signal), ref)).config;
@@ -92,9 +93,14 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     ensureMarked: async (ref, marker, how, signal) => await ensureMarked(work(site, signal), ref, marker, how),
     ensureDeleted: async (ref, marker, signal) => await ensureDeleted(work(site, signal), ref, marker),
     ensureFlat: async (ref, signal) => await ensureFlat(work(site, signal), ref),
-    configDrift: async (primary, shadow, signal) => {
-      const [a, b] = await Promise.all([configOf(primary, signal), configOf(shadow, signal)]);
-      return configDrift(a, b);
+    configDrift: async (primary, shadow, signal, source) => {
+      const [a, b, original] = await Promise.all([
+        configOf(primary, signal),
+        configOf(shadow, signal),
+        // Gone since, or out of sight: then which side changed is not told.
+        source === undefined ? undefined : sourceConfig(work(site, signal), source).catch(() => undefined),
+      ]);
+      return configDrift(a, b, original);
     },
     checkRights: async (signal, guests = { primaries: [], templates: [] }) => {
       const { calls } = work(site, signal);

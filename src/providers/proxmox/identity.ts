@@ -1,15 +1,18 @@
 import type { IdentityPolicy } from '../../domain/policy.ts';
 import type { ShadowSpec } from '../../ports/hypervisor.ts';
 import type { ConfigChange } from './calls.ts';
+import type { CardChange } from './cards.ts';
+import { cardsOf, cardWith, isLinkDown, macOf } from './cards.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { properties, propertyString, vcpus } from './guest-config.ts';
-import { describedAs, taggedAs } from './marker.ts';
+import { describedAs, isUnconfigured } from './marker.ts';
 import { remaining } from './writing.ts';
 
 /*
  * What makes a clone a shadow: a copy of its source in everything but its identity and its size. Cloning gives new MAC
  * addresses and a new BIOS UUID and keeps everything else, also what must not exist twice: static addresses, start at
- * boot, protection, tags.
+ * boot, protection. Two writes make it: the first sets all of it and takes the links down, the last one, when nothing is
+ * left to do, raises them and says in the marker that it is configured.
  */
 
 export const defaultIdentity: IdentityPolicy = {
@@ -19,17 +22,25 @@ export const defaultIdentity: IdentityPolicy = {
   sshHostKeys: 'new',
 };
 
-/** What is still to be set in the clone's configuration; undefined when it is what the spec asks for. */
+/**
+ * What is still to be set in the clone's configuration; undefined when it is what the spec asks for. One that is not
+ * configured yet stays marked so, with its links down.
+ */
 export function shadowConfig(spec: ShadowSpec, config: GuestConfig, source?: GuestConfig): ConfigChange | undefined {
   const identity = { ...defaultIdentity, ...spec.identity };
+  const fresh = isUnconfigured(config);
   const set: Record<string, string | number> = {
-    name: identity.hostname === 'same' ? (source?.['name'] ?? spec.name) : spec.name,
+    name: identity.hostname === 'same' ? (source?.['name'] ?? config['name'] ?? spec.name) : spec.name,
     memory: spec.memoryMiB,
     ipconfig0: addressing(spec),
     onboot: 0,
     protection: 0,
-    description: describedAs(spec.marker, config['description']),
-    tags: taggedAs(spec.marker, config['tags']),
+    description: describedAs(fresh ? { ...spec.marker, unconfigured: true } : spec.marker, config['description']),
+    ...cardsWith(config, (slot) => ({
+      ...(fresh ? { linkDown: true } : {}),
+      // The source's MAC addresses: only for a source that never runs again beside the shadow.
+      ...(identity.mac === 'same' ? macIn(source?.[slot]) : {}),
+    })),
   };
   const unset = inheritedAddresses(config);
 
@@ -41,11 +52,31 @@ export function shadowConfig(spec: ShadowSpec, config: GuestConfig, source?: Gue
   // Proxmox refuses a balloon larger than the memory.
   if (Number(config['balloon'] ?? 0) > spec.memoryMiB) set['balloon'] = spec.memoryMiB;
   if (spec.heartbeatSerial !== undefined) set['smbios1'] = withSerial(config['smbios1'] ?? '', spec.heartbeatSerial);
-  if (identity.mac === 'same' && source !== undefined) Object.assign(set, sameMacs(config, source));
   const snippet = identity.vendorSnippet;
   if (snippet !== undefined) set['cicustom'] = propertyString({ ...named(config['cicustom'] ?? ''), vendor: snippet });
 
   return remaining(config, set, unset, sameText);
+}
+
+/** The last write of all: the links as the source has them, and the marker of a clone that is its own. */
+export function configuredAs(spec: ShadowSpec, config: GuestConfig, source: GuestConfig): ConfigChange | undefined {
+  const links = cardsWith(config, (slot) => ({ linkDown: isLinkDown(source[slot] ?? '') }));
+  const description = describedAs(spec.marker, config['description']);
+  return remaining(config, { description, ...links }, [], sameText);
+}
+
+/** The cards that change; a card that stays as it is is not written. */
+function cardsWith(config: GuestConfig, change: (slot: string) => CardChange): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(cardsOf(config))
+      .map(([slot, card]) => [slot, cardWith(card, change(slot))] as const)
+      .filter(([slot, card]) => card !== config[slot]),
+  );
+}
+
+function macIn(card: string | undefined): CardChange {
+  const mac = card === undefined ? undefined : macOf(card);
+  return mac === undefined ? {} : { mac };
 }
 
 /** `ip=10.0.0.11/24,gw=10.0.0.1[,ip6=...]`. */
@@ -86,18 +117,6 @@ function withSerial(smbios: string, serial: string): string {
 
 function base64(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
-}
-
-const macOf = /^(?<model>[a-z0-9-]+)=(?<mac>[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})/;
-
-/** The source's MAC addresses: only for a source that never runs again beside the shadow. */
-function sameMacs(config: GuestConfig, source: GuestConfig): Record<string, string> {
-  const set: Record<string, string> = {};
-  for (const [key, text] of Object.entries(config)) {
-    const mac = /^net\d+$/.test(key) ? macOf.exec(source[key] ?? '')?.groups?.['mac'] : undefined;
-    if (mac !== undefined) set[key] = text.replace(macOf, `$<model>=${mac}`);
-  }
-  return set;
 }
 
 /** Property strings are equal in any order; descriptions up to white space at the end. */

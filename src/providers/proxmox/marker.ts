@@ -1,8 +1,9 @@
 import type { Marker } from '../../ports/hypervisor.ts';
+import type { GuestConfig } from './guest-config.ts';
 import { tagsOf } from './guest-config.ts';
 
 /*
- * One line in the guest's description says that it is ours: `umbra:v1 vm=shop n=2 role=shadow op=... [retired=<ms>]`.
+ * One line in the guest's description says that it is ours: `umbra:v1 vm=shop n=2 role=shadow op=... [configured=no] [retired=<ms>]`.
  * The description is the one place that survives cloning, restoring and a human's editing of tags. Everything else in
  * it is the operator's and stays.
  */
@@ -11,11 +12,12 @@ const word = /^[^\s=]+$/;
 
 /** @throws Error when a value could not be read back */
 export function markerLine(marker: Marker): string {
-  const { hostedVmId, n, role, operation, retiredAt } = marker;
+  const { hostedVmId, n, role, operation, retiredAt, unconfigured } = marker;
   for (const value of [hostedVmId, operation]) {
     if (!word.test(value)) throw new Error(`a marker cannot hold ${JSON.stringify(value)}: no spaces, no =`);
   }
   const parts = [`vm=${hostedVmId}`, `n=${n}`, `role=${role}`, `op=${operation}`];
+  if (unconfigured === true) parts.push('configured=no');
   if (retiredAt !== undefined) parts.push(`retired=${retiredAt}`);
   return `umbra:v1 ${parts.join(' ')}`;
 }
@@ -47,6 +49,7 @@ export function readMarker(description: string | undefined): Marker | undefined 
     role,
     operation,
     ...(retired === undefined ? {} : { retiredAt: Number(retired) }),
+    ...(parts.get('configured') === 'no' ? { unconfigured: true as const } : {}),
   };
 }
 
@@ -62,6 +65,11 @@ export function withoutMarker(description: string): string {
     .filter((one) => !one.startsWith('umbra:'))
     .join('\n')
     .trim();
+}
+
+/** True while the clone is not its own yet: from the clone itself to the last write of its configuration. */
+export function isUnconfigured(config: GuestConfig): boolean {
+  return readMarker(config['description'])?.unconfigured === true;
 }
 
 export function sameInstance(a: Marker, b: Marker): boolean {

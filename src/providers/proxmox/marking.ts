@@ -1,9 +1,10 @@
 import type { GuestRef, GuestView, Marker } from '../../ports/hypervisor.ts';
-import { isFailure, ProxmoxError } from './errors.ts';
+import { ProxmoxError } from './errors.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { live } from './guest.ts';
-import { describedAs, readMarker, sameInstance, taggedAs } from './marker.ts';
+import { describedAs, isUnconfigured, readMarker, sameInstance, taggedAs } from './marker.ts';
 import type { Work } from './site.ts';
+import { ensureTags } from './tags.ts';
 import { ensureConfig, remaining } from './writing.ts';
 
 /**
@@ -16,32 +17,19 @@ export async function ensureMarked(
   marker: Marker,
   options: { readonly protected: boolean },
 ): Promise<GuestView> {
-  const wanted = (tags: boolean) => (config: GuestConfig) => {
+  await ensureConfig(work, ref.vmid, (config) => {
     requireOurs(ref, marker, config);
+    // A mark configures nothing: what could not be started before cannot be after it.
+    const kept: Marker = isUnconfigured(config) ? { ...marker, unconfigured: true } : marker;
     return remaining(
-      config,
-      {
-        description: describedAs(marker, config['description']),
-        ...(tags ? { tags: taggedAs(marker, config['tags']) } : {}),
-        protection: options.protected ? 1 : 0,
-      },
+      // Unset reads as 0: there is no protection to be taken away.
+      { protection: '0', ...config },
+      { description: describedAs(kept, config['description']), protection: options.protected ? 1 : 0 },
       [],
       (key, stored, text) => key === 'description' && stored.trim() === text.trim(),
     );
-  };
-  // Unset reads as 0: there is no protection to be taken away.
-  const withDefault =
-    (tags: boolean) =>
-    (config: GuestConfig): ReturnType<ReturnType<typeof wanted>> =>
-      wanted(tags)({ protection: '0', ...config });
-  try {
-    await ensureConfig(work, ref.vmid, withDefault(true));
-  } catch (error) {
-    // A datacenter may allow registered tags only. Tags are for eyes; the marker is what counts.
-    if (!isFailure(error, 'permission') || !error.message.includes('tag')) throw error;
-    work.log.warn({ vmid: ref.vmid }, `marked without tags: ${error.message}`);
-    await ensureConfig(work, ref.vmid, withDefault(false));
-  }
+  });
+  await ensureTags(work, ref.vmid, (tags) => taggedAs(marker, tags));
   return (await live(work, ref)).view;
 }
 

@@ -41,6 +41,7 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
   let asked: PowerCall | undefined;
   for (;;) {
     const { view } = await live(work, ref);
+    if (wanted === 'running' || wanted === 'paused') requireConfigured(view, wanted);
     const managed = isManaged(view.ha);
     const step = nextPowerStep(view.power, wanted, managed);
     if (step === 'done') return view;
@@ -63,6 +64,12 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
       await patience.after(error, 'not-found');
     }
   }
+}
+
+/** A half-made clone has its source's address, or none that leads to it: provisioning completes it, or it is deleted. */
+function requireConfigured(view: GuestView, wanted: PowerState): void {
+  if (view.marker?.unconfigured !== true) return;
+  throw refused(view, wanted, 'it is a clone that was never configured; Umbra completes it or deletes it');
 }
 
 /** One call, followed to the end of its task. */

@@ -44,6 +44,8 @@ export type Site = {
   readonly lastView: Map<number, GuestView>;
   /** Clones into these VMIDs that may still be carried out late, and since when that is in doubt. */
   readonly doubts: Map<number, number>;
+  /** Tags that the datacenter keeps to itself: said once. */
+  readonly refusedTags: Set<string>;
 };
 
 /** One operation on a site: its calls and its waits can be given up. */

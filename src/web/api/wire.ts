@@ -15,7 +15,13 @@ export type Beat = {
   readonly at: EpochMs;
   readonly load?: { readonly qps?: number; readonly cpu?: number; readonly memory?: number };
 };
-export type Drift = { readonly key: string; readonly primary: string; readonly shadow: string };
+export type Drift = {
+  readonly key: string;
+  readonly primary: string;
+  readonly shadow: string;
+  readonly kind: 'tier' | 'drift';
+  readonly changed?: 'primary' | 'shadow';
+};
 
 /** Quantiles in this order: p10, p50, p90, p95, p99. */
 export type Forecast = {

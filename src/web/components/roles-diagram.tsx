@@ -52,6 +52,11 @@ export function RolesDiagram({ view }: { readonly view: HostedVmDetail }) {
   );
 }
 
+function driftSummary(drift: readonly Drift[]): string {
+  const unasked = drift.filter(({ kind }) => kind === 'drift').length;
+  return unasked === 0 ? 'has the size of its tier' : `differs from its primary in ${counted(unasked, 'setting')}`;
+}
+
 /** Guests beat every few seconds. */
 const beatEveryMs = 10 * secondMs;
 
@@ -86,13 +91,15 @@ function InstanceBox(props: {
       )}
       {drift === undefined || drift.length === 0 ? null : (
         <details class="facts">
-          <summary>differs from its primary in {counted(drift.length, 'setting')}</summary>
+          <summary>{driftSummary(drift)}</summary>
           <dl>
-            {drift.map(({ key, primary, shadow }) => (
+            {drift.map(({ key, primary, shadow, kind, changed }) => (
               <div key={key}>
                 <dt>{key}</dt>
                 <dd>
-                  {primary || 'not set'} there, {shadow || 'not set'} here
+                  {primary} there, {shadow} here
+                  {kind === 'tier' ? ', by its tier' : ''}
+                  {changed === undefined ? '' : `: the ${changed} was changed`}
                 </dd>
               </div>
             ))}

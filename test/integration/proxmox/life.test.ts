@@ -274,12 +274,20 @@ describe('a shadow on Proxmox', () => {
     const { current } = lab.sim.cluster.world.guests.get(101)!.config;
     current['net0'] = current['net0']!.replace('vmbr0', 'vmbr1');
     current['cpu'] = 'host';
-    expect(await lab.hypervisor.configDrift(ref(101), ref(9001))).toEqual([
-      { key: 'cpu', primary: 'host', shadow: 'kvm64' },
-      { key: 'memory', primary: '2048 MiB', shadow: '4096 MiB' },
-      { key: 'net0', primary: 'virtio,bridge=vmbr1', shadow: 'virtio,bridge=vmbr0' },
-      { key: 'vcpus', primary: '2', shadow: '4' },
-    ]);
+    const tier = [
+      { key: 'cores', primary: '2', shadow: '4', kind: 'tier' },
+      { key: 'memory', primary: '2048 MiB', shadow: '4096 MiB', kind: 'tier' },
+    ];
+    const drift = [
+      { key: 'cpu', primary: 'host', shadow: 'kvm64', kind: 'drift' },
+      { key: 'net0', primary: 'virtio,bridge=vmbr1', shadow: 'virtio,bridge=vmbr0', kind: 'drift' },
+    ];
+    const seen = await lab.hypervisor.configDrift(ref(101), ref(9001));
+    expect(seen.filter(({ kind }) => kind === 'tier')).toEqual(tier);
+    expect(seen.filter(({ kind }) => kind === 'drift')).toEqual(drift);
+    // The template still says what both were.
+    const told = await lab.hypervisor.configDrift(ref(101), ref(9001), undefined, ref(9000));
+    expect(told).toEqual(seen.map((row) => (row.kind === 'tier' ? row : { ...row, changed: 'primary' })));
   });
 
   test('answers through its agent, or it is said why not', async () => {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Marker, ShadowSpec } from '../../../src/ports/hypervisor.ts';
-import { configDrift } from '../../../src/providers/proxmox/drift.ts';
 import { disks, memoryMiB, staticAddresses, storages } from '../../../src/providers/proxmox/guest-config.ts';
 import { shadowConfig } from '../../../src/providers/proxmox/identity.ts';
 import { describedAs, markerLine, readMarker, taggedAs } from '../../../src/providers/proxmox/marker.ts';
@@ -88,17 +87,6 @@ describe('a guest’s configuration', () => {
     expect(storages(config)).toEqual(['nvme', 'tank']);
     expect(staticAddresses(config)).toEqual(['10.0.0.50']);
     expect([memoryMiB(config), memoryMiB({ memory: 'current=4096' }), memoryMiB({})]).toEqual([2_048, 4_096, 512]);
-  });
-
-  test('drift says what the software could tell apart, and not what is each guest’s own', () => {
-    const primary = { ...config, name: 'a', net0: 'virtio=BC:24:11:00:00:01,bridge=vmbr0', digest: '1', cores: '2' };
-    const shadow = { ...config, name: 'b', net0: 'e1000=BC:24:11:00:00:02,bridge=vmbr0', digest: '2', cores: '2' };
-    expect(configDrift(primary, shadow)).toEqual([
-      { key: 'net0', primary: 'virtio,bridge=vmbr0', shadow: 'e1000,bridge=vmbr0' },
-    ]);
-    expect(configDrift(config, { ...config, scsi0: 'fast:vm-1-disk-0,size=2G,cache=writeback' })).toEqual([
-      { key: 'scsi0', primary: '1 GiB', shadow: '2 GiB,cache=writeback' },
-    ]);
   });
 });
 

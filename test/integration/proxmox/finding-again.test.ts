@@ -66,6 +66,21 @@ test('what the markers on Proxmox and the answers in DNS agree on is taken up, a
   expect(dns.answers).toEqual([]);
 });
 
+test('a clone that was never finished is found as retired, without the address of its source, and its number is taken', async () => {
+  answers('10.0.0.11');
+  const { config } = lab.sim.cluster.world.guests.get(9002)!;
+  config.current['description'] = `${config.current['description']!} configured=no`;
+  config.current['ipconfig0'] = 'ip=10.0.0.11/24';
+  const found = await adopt();
+  if (found.kind !== 'found-again') throw new Error(`${found.kind} instead of found again`);
+  const taken = withFoundAgain(adoptingState(spec, 1, 2, 1_000), found, 2_000);
+  if (taken.kind === 'refused') throw new Error(taken.reason.text);
+  expect(taken.state).toMatchObject({ serving: ['shop/1'], nextN: 3 });
+  const half = taken.state.instances.find(({ id }) => id === 'shop/2')!;
+  expect(half).toMatchObject({ role: 'retired', state: { kind: 'retired' } });
+  expect(half.address).toBeUndefined();
+});
+
 test("another hosted VM's guest that answers is nobody to take up: what to type is said", async () => {
   answers('10.0.0.13');
   const found = await adopt();

@@ -34,12 +34,16 @@ describe('paths', () => {
 describe('the marker', () => {
   test('comes back as it went, whatever else is in the description', () => {
     const word = fc.stringMatching(/^[a-z0-9][a-z0-9/-]{0,20}$/);
-    const markers = fc.record({
-      hostedVmId: word,
-      n: fc.nat(10_000),
-      role: fc.constantFrom('primary' as const, 'shadow' as const),
-      operation: word,
-    });
+    const markers = fc.record(
+      {
+        hostedVmId: word,
+        n: fc.nat(10_000),
+        role: fc.constantFrom('primary' as const, 'shadow' as const),
+        operation: word,
+        unconfigured: fc.constant(true as const),
+      },
+      { requiredKeys: ['hostedVmId', 'n', 'role', 'operation'] },
+    );
     const texts = fc.array(fc.stringMatching(/^[^\n]{0,30}$/)).map((lines) => lines.join('\n'));
     fc.assert(
       fc.property(markers, texts, (one, text) => {

@@ -6,6 +6,7 @@ import { ProxmoxEngine } from '../../../src/providers/proxmox/engine.ts';
 import { ProxmoxError } from '../../../src/providers/proxmox/errors.ts';
 import { readMarker } from '../../../src/providers/proxmox/marker.ts';
 import { defaultTiming, work } from '../../../src/providers/proxmox/site.ts';
+import { grant } from '../../../src/sim/world/demo.ts';
 import { done, eventually } from '../sim/client.ts';
 import type { Lab } from './lab.ts';
 import { marker, openLab, ref, shadow, vmids } from './lab.ts';
@@ -64,6 +65,7 @@ async function make(lab: Lab, disturbed?: { at: number; how: Disturbance }, each
     lastView: new Map(),
     doubts: new Map(),
     refusedTags: new Set<string>(),
+    mendOf: () => Promise.resolve(undefined),
   };
   const ours = work(site, undefined);
   const calls = new Proxy(ours.calls, {
@@ -94,7 +96,14 @@ async function make(lab: Lab, disturbed?: { at: number; how: Disturbance }, each
 }
 
 const open = () =>
-  openLab({ change: (world) => void Object.assign(world.guests.get(9000)!.config.current, dangerous) });
+  openLab({
+    change: (world) => {
+      Object.assign(world.guests.get(9000)!.config.current, dangerous);
+      // Where the token may change the template as well, its start at boot is taken off.
+      const options = { path: '/vms/9000', role: 'Options', privileges: ['VM.Config.Options'], propagates: true };
+      grant(world, ['umbra@pve', 'umbra@pve!umbra'], [options]);
+    },
+  });
 const configOf = (lab: Lab) => lab.sim.cluster.world.guests.get(9001)?.config.current;
 const cards = (config: Readonly<Record<string, string>>) =>
   Object.entries(config).flatMap(([key, text]) => (/^net\d+$/.test(key) ? [text] : []));
@@ -255,7 +264,7 @@ describe('a clone that is not configured yet', () => {
   test('is not made of a template that would start it and that this token may not change', async () => {
     const lab = await open();
     try {
-      lab.sim.cluster.world.roles.get('Umbra')!.delete('VM.Config.Options');
+      lab.sim.cluster.world.roles.get('Options')!.delete('VM.Config.Options');
       await expect(lab.hypervisor.ensureShadow(spec)).rejects.toMatchObject({
         failureClass: 'invalid',
         message: expect.stringContaining('qm set 9000 --onboot 0'),

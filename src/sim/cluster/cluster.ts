@@ -36,6 +36,8 @@ export class Cluster {
   guestAgents = true;
 
   readonly #foundOn: ReadonlySet<string>;
+  /** Until when a node's neighbours wait for one that has lost power, by who asks whom. */
+  readonly #believedUntil = new Map<string, number>();
 
   constructor(world: World, clock: Clock, timing: Timing, log: (line: string) => void) {
     this.world = world;
@@ -60,6 +62,18 @@ export class Cluster {
   /** Whether one node hears another. */
   reaches(from: string, to: string): boolean {
     return from === to || (this.isUp(to) && !this.isolated.has(from) && !this.isolated.has(to));
+  }
+
+  /**
+   * How long a node waits for one without power. The first request finds its address still known and is sent again and
+   * again; once that was given up, the next ones fail as soon as nobody answers for the address.
+   */
+  unreachableForMs(from: string, to: string): number {
+    const now = this.clock.now();
+    const pair = `${from} ${to}`;
+    const until = this.#believedUntil.get(pair) ?? now + this.timing.firstUnreachableMs;
+    this.#believedUntil.set(pair, until);
+    return Math.max(until - now, this.timing.unreachableMs);
   }
 
   /**
@@ -152,6 +166,7 @@ export class Cluster {
     const machine = this.world.nodes.get(node);
     if (!machine || machine.on) return;
     machine.on = true;
+    for (const pair of this.#believedUntil.keys()) if (pair.endsWith(` ${node}`)) this.#believedUntil.delete(pair);
     this.log(`${node} is on`);
     this.nodeChanged(node);
     for (const guest of this.world.guests.values()) {

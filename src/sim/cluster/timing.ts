@@ -6,6 +6,8 @@ export type Timing = {
   readonly proxyTimeoutMs: number;
   /** Until the network says that a machine without power does not answer. */
   readonly unreachableMs: number;
+  /** As above for the first who asks after it has lost power: its neighbours still believe in its address. */
+  readonly firstUnreachableMs: number;
   /** pvestatd publishes what it sees this often. */
   readonly statusPeriodMs: number;
   /** The firewalls read their files this often. */
@@ -36,11 +38,12 @@ export type Timing = {
   readonly lockLifetimeMs: number;
 };
 
-/** Values from `reference/proxmox.md` where it gives one; the others are those of a small cluster with NVMe disks. */
+/** Values from `reference/proxmox.md` and `proxmox-real.md` where they give one; the others are those of a small cluster with NVMe disks. */
 export const usualTiming: Timing = {
   authDelayMs: 3000,
   proxyTimeoutMs: 30_000,
   unreachableMs: 3000,
+  firstUnreachableMs: 12_060,
   statusPeriodMs: 10_000,
   firewallPeriodMs: 10_000,
   statusExpiryMs: 300_000,

@@ -221,7 +221,7 @@ export class NodeListener {
       );
     }
     if (!cluster.isUp(named)) {
-      await cluster.clock.sleep(cluster.timing.unreachableMs);
+      await cluster.clock.sleep(cluster.unreachableForMs(this.node, named));
       throw new Refusal(595, 'No route to host');
     }
     if (!cluster.reaches(this.node, named)) {

@@ -47,6 +47,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
       authDelayMs: 50,
       proxyTimeoutMs: 400,
       unreachableMs: 50,
+      firstUnreachableMs: 200,
       statusPeriodMs: 300,
       bootMs: 50,
       shutdownMs: 80,

@@ -119,6 +119,31 @@ describe('a cluster in virtual time', () => {
     expect(await row(sim, 102)).toMatchObject({ status: 'unknown' });
   });
 
+  test('the first who asks for a node that has just lost power waits 12 s, later ones 3 s, and so for each who asks', async () => {
+    const waited = async (path: string): Promise<number> => {
+      const before = sim.now();
+      expect(await ask(sim, 'GET', path)).toMatchObject({ status: 595, reason: 'No route to host' });
+      return sim.now() - before;
+    };
+    await sim.fault('node pve2 off');
+    expect(await waited('/nodes/pve2/qemu/102/status/current')).toBe(12_060);
+    expect(await waited('/nodes/pve2/storage/tank/status')).toBe(3_000);
+    // The cluster's own word is there at once, and what the node has published is believed for five minutes.
+    const before = sim.now();
+    expect((await ask(sim, 'GET', '/cluster/status')).data).toContainEqual(
+      expect.objectContaining({ type: 'node', name: 'pve2', online: 0 }),
+    );
+    const storages = (await ask(sim, 'GET', '/cluster/resources?type=storage')).data as {
+      id: string;
+      status: string;
+    }[];
+    expect(storages.find(({ id }) => id === 'storage/pve2/tank')?.status).toBe('available');
+    expect(sim.now()).toBe(before);
+    await sim.fault('node pve2 on');
+    await sim.fault('node pve2 off');
+    expect(await waited('/nodes/pve2/qemu/102/config')).toBe(12_060);
+  });
+
   test('without a quorum nothing is written and everything can be read', async () => {
     await sim.fault('node pve2 off');
     await sim.fault('network pve3 off');

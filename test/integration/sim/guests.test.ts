@@ -30,7 +30,7 @@ describe('guests', () => {
       port: 0,
       tls: false,
       guestPort,
-      timing: { bootMs: 200, startMs: 50, unreachableMs: 50 },
+      timing: { bootMs: 200, startMs: 50, unreachableMs: 50, firstUnreachableMs: 200 },
     });
     await eventually(
       () => probe(101),

@@ -8,7 +8,7 @@ import { isHidden, live, observed, reached } from './guest.ts';
 import type { Found, LiveGuest } from './guest.ts';
 import { configuredAs, shadowConfig } from './identity.ts';
 import { describedAs, isUnconfigured, sameInstance, taggedAs } from './marker.ts';
-import { isOffline } from './members.ts';
+import { requireOn } from './members.ts';
 import { isGranted } from './rights.ts';
 import { mayStillCome } from './site.ts';
 import type { Work } from './site.ts';
@@ -166,6 +166,8 @@ async function clone(work: Work, spec: ShadowSpec): Promise<void> {
     ...(full && spec.storage !== undefined ? { storage: spec.storage } : {}),
     ...(from === spec.node ? {} : { target: spec.node }),
   };
+  // Proxmox accepts a clone to a node that is off: unconfigured, it would come back with that node.
+  await requireOn(work.calls, spec.node);
   const upid = await work.calls.clone(from, spec.source.vmid, parameters);
   work.lastNode.delete(spec.ref.vmid);
   const { warnings } = await finished(work.calls, upid, {
@@ -203,8 +205,8 @@ async function cloneRuns(work: Work, spec: ShadowSpec): Promise<boolean> {
   try {
     return (await work.calls.tasksOf(from, spec.source.vmid, 'active')).some((task) => task.type === 'qmclone');
   } catch (error) {
-    if (isFailure(error, 'transient')) return !(await isOffline(work.calls, from));
-    if (isFailure(error, 'permission')) return true;
+    if (isFailure(error, 'offline')) return false;
+    if (isFailure(error, 'transient', 'permission')) return true;
     throw error;
   }
 }

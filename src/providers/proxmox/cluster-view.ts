@@ -26,11 +26,9 @@ export class ClusterObserver {
   }
 
   async observe(site: Site, now: number): Promise<ClusterView> {
-    const [rows, status, maintained] = await Promise.all([
-      site.calls.resources(),
-      site.calls.clusterStatus(),
-      maintenance(site),
-    ]);
+    // Who is on comes first: whatever else is asked goes to those who are.
+    const status = await site.calls.clusterStatus();
+    const [rows, maintained] = await Promise.all([site.calls.resources(), maintenance(site)]);
     const online = new Map(
       status.filter((row) => row.type === 'node').map((row) => [row.name ?? '', row.online !== false]),
     );
@@ -82,7 +80,7 @@ export class ClusterObserver {
       return view;
     } catch (error) {
       // Deleted, moved or cut off since the list was made: the list's word is the best there is.
-      if (isFailure(error, 'not-found', 'transient', 'permission')) return rowView(site, row, nodeOnline);
+      if (isFailure(error, 'not-found', 'transient', 'offline', 'permission')) return rowView(site, row, nodeOnline);
       throw error;
     }
   }

@@ -1,7 +1,9 @@
 import type { ApiRequestable } from 'proxmox-api';
+import { clusterStatus } from './answers.ts';
 import { httpError, ProxmoxError } from './errors.ts';
 import { Gates } from './gate.ts';
 import type { ProxmoxLog } from './log.ts';
+import { Members } from './members.ts';
 import { checkedPath, nodeOf, targetOf } from './path.ts';
 import { redacted } from './redact.ts';
 import type { Trust } from './tls.ts';
@@ -31,9 +33,10 @@ const callsWithoutNode = 4;
 // Urgent calls (power, fence) pass in a lane of their own, so that a clone's polling never delays a failover.
 const urgentCallsPerNode = 2;
 const readRetries = 2;
-/** A node that two proxies find no way to is not found by asking them again; each answer takes three seconds. */
+/** A node that two proxies find no way to is not found by asking them again; each answer takes three seconds or more. */
 const unreachables = 2;
 const retryPauseMs = 150;
+const statusPath = '/api2/json/cluster/status';
 
 type Call = {
   readonly method: Exchange['method'];
@@ -41,6 +44,8 @@ type Call = {
   readonly pathTemplate: string;
   readonly target: string;
   readonly params: Readonly<Record<string, unknown>>;
+  /** For each try as a whole; the transport's own deadlines when it says nothing. */
+  readonly withinMs?: number;
 };
 
 /** State shared by all contexts of one engine. */
@@ -48,6 +53,8 @@ class Shared {
   readonly endpoints: readonly Endpoint[];
   readonly token: TokenSource;
   readonly log: ProxmoxLog;
+  readonly members: Members;
+  readonly deadlines: Deadlines;
   readonly nodes = new Gates(callsPerNode);
   readonly urgent = new Gates(urgentCallsPerNode);
   readonly agents = new Gates(agentCallsPerNode);
@@ -60,6 +67,12 @@ class Shared {
     this.endpoints = options.endpoints.map((url) => new Endpoint(origin(url), options.trust, deadlines, 16));
     this.token = new TokenSource(options.token, Date.now);
     this.log = options.log;
+    this.deadlines = deadlines;
+    const status: Call = {
+      ...{ method: 'GET', path: statusPath, pathTemplate: '/cluster/status', target: 'cluster', params: {} },
+      withinMs: deadlines.membersMs,
+    };
+    this.members = new Members(async () => clusterStatus.parse(await sendCall(this, {}, status)));
   }
 }
 
@@ -95,8 +108,22 @@ export class ProxmoxEngine implements ApiRequestable {
       pathTemplate: pathTemplate.replace(/^\/api2\/json/, ''),
       target: targetOf(path),
       params: params ?? {},
+      ...(path === statusPath ? { withinMs: this.#shared.deadlines.membersMs } : {}),
     };
-    return await this.#gate(call).pass(() => this.#send(call), this.#context.urgent === true);
+    const { signal, urgent = false } = this.#context;
+    const node = nodeOf(call.path);
+    const send = async (): Promise<unknown> => {
+      if (node === undefined) return await sendCall(this.#shared, this.#context, call);
+      return await this.#shared.members.whileOn(node, signal, (alive) =>
+        sendCall(this.#shared, { ...this.#context, signal: alive }, call),
+      );
+    };
+    try {
+      return await this.#gate(call).pass(send, urgent, signal);
+    } catch (error) {
+      if (signal?.aborted === true && error === signal.reason) throw unanswered(call, givenUpUnsent(error));
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -109,55 +136,54 @@ export class ProxmoxEngine implements ApiRequestable {
     if (call.path.includes('/agent')) return this.#shared.agents.of(node);
     return (this.#context.urgent === true ? this.#shared.urgent : this.#shared.nodes).of(node);
   }
+}
 
-  async #send(call: Call): Promise<unknown> {
-    const { endpoints } = this.#shared;
-    // Every endpoint gets its chance to be connected to; a read is moreover repeated after a pause.
-    const tries = endpoints.length + (call.method === 'GET' ? readRetries : 0);
-    let last: ProxmoxError | undefined;
-    let unreachable = 0;
-    for (let n = 0; n < tries && unreachable < unreachables; n += 1) {
-      const at = this.#shared.preferred;
-      if (n >= endpoints.length) await pause(retryPauseMs * (0.5 + Math.random()) * 2 ** (n - endpoints.length));
-      try {
-        const data = await this.#once(endpoints[at]!, call);
-        return data;
-      } catch (error) {
-        const distrusted = isDistrusted(error);
-        if (!(error instanceof ProxmoxError) || !(distrusted || this.#mayRepeat(call, error))) throw error;
-        // One that is merely away may come back; only where every endpoint shows a wrong certificate is it for good.
-        if (!distrusted || last === undefined) last = error;
-        if (isDistrusted(last) && n >= endpoints.length - 1) throw last;
-        if (error.status === 595) unreachable += 1;
-        if (this.#shared.preferred === at) this.#shared.preferred = (at + 1) % endpoints.length;
-        this.#shared.log.debug({ operation: call.pathTemplate, endpoint: endpoints[at]!.url }, error.reason);
-      }
-    }
-    throw last!;
-  }
-
-  #mayRepeat(call: Call, error: ProxmoxError): boolean {
-    if (this.#context.signal?.aborted === true) return false;
-    if (call.method === 'GET') return error.failureClass === 'transient';
-    return error.failureClass === 'transient' && error.status === undefined;
-  }
-
-  async #once(endpoint: Endpoint, call: Call): Promise<unknown> {
-    const token = await this.#shared.token.current();
-    let answer: Answer;
+async function sendCall(shared: Shared, context: CallContext, call: Call): Promise<unknown> {
+  const { endpoints } = shared;
+  // Every endpoint gets its chance to be connected to; a read is moreover repeated after a pause.
+  const tries = endpoints.length + (call.method === 'GET' ? readRetries : 0);
+  let last: ProxmoxError | undefined;
+  let unreachable = 0;
+  for (let n = 0; n < tries && unreachable < unreachables; n += 1) {
+    const at = shared.preferred;
+    if (n >= endpoints.length) await pause(retryPauseMs * (0.5 + Math.random()) * 2 ** (n - endpoints.length));
     try {
-      answer = await endpoint.exchange(requestOf(call, token.header), this.#context.signal);
+      return await sendOnce(shared, context, endpoints[at]!, call);
     } catch (error) {
-      throw unanswered(call, error);
+      const distrusted = isDistrusted(error);
+      if (!(error instanceof ProxmoxError) || !(distrusted || mayRepeat(context, call, error))) throw error;
+      // One that is merely away may come back; only where every endpoint shows a wrong certificate is it for good.
+      if (!distrusted || last === undefined) last = error;
+      if (isDistrusted(last) && n >= endpoints.length - 1) throw last;
+      if (error.status === 595) unreachable += 1;
+      if (shared.preferred === at) shared.preferred = (at + 1) % endpoints.length;
+      shared.log.debug({ operation: call.pathTemplate, endpoint: endpoints[at]!.url }, error.reason);
     }
-    if (answer.status === 401) this.#shared.token.forget();
-    const body = parsed(answer);
-    if (answer.status >= 400) {
-      throw httpError(call, { status: answer.status, reason: answer.reason, body: body ?? answer.text });
-    }
-    if (answer.status !== 200 || body === undefined || !('data' in body)) throw incomplete(call, answer);
-    return body.data;
   }
+  throw last!;
+}
+
+function mayRepeat(context: CallContext, call: Call, error: ProxmoxError): boolean {
+  if (context.signal?.aborted === true) return false;
+  if (call.method === 'GET') return error.failureClass === 'transient';
+  return error.failureClass === 'transient' && error.status === undefined;
+}
+
+async function sendOnce(shared: Shared, context: CallContext, endpoint: Endpoint, call: Call): Promise<unknown> {
+  const token = await shared.token.current();
+  let answer: Answer;
+  try {
+    answer = await endpoint.exchange(requestOf(call, token.header), context.signal, call.withinMs);
+  } catch (error) {
+    throw unanswered(call, error);
+  }
+  if (answer.status === 401) shared.token.forget();
+  const body = parsed(answer);
+  if (answer.status >= 400) {
+    throw httpError(call, { status: answer.status, reason: answer.reason, body: body ?? answer.text });
+  }
+  if (answer.status !== 200 || body === undefined || !('data' in body)) throw incomplete(call, answer);
+  return body.data;
 }
 
 function origin(url: string): string {
@@ -208,6 +234,10 @@ function incomplete(call: Call, answer: Answer): ProxmoxError {
     status: answer.status,
     pathTemplate: call.pathTemplate,
   });
+}
+
+function givenUpUnsent(cause: unknown): NoAnswer {
+  return new NoAnswer('given up by the caller', false, true, { cause });
 }
 
 function unanswered(call: Call, error: unknown): ProxmoxError {

@@ -2,27 +2,45 @@
 export class Gate {
   readonly #limit: number;
   #inside = 0;
-  readonly #urgent: (() => void)[] = [];
-  readonly #others: (() => void)[] = [];
+  readonly #urgent = new Set<() => void>();
+  readonly #others = new Set<() => void>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  async pass<T>(work: () => Promise<T>, urgent = false): Promise<T> {
-    if (this.#inside >= this.#limit) {
-      await new Promise<void>((enter) => (urgent ? this.#urgent : this.#others).push(enter));
-    } else {
-      this.#inside += 1;
-    }
+  /** @param signal - who waits leaves the queue when it aborts. @throws what `work` throws, or the signal's reason */
+  async pass<T>(work: () => Promise<T>, urgent = false, signal?: AbortSignal): Promise<T> {
+    if (this.#inside >= this.#limit) await this.#turn(urgent ? this.#urgent : this.#others, signal);
+    else this.#inside += 1;
     try {
       return await work();
     } finally {
       // The place is handed over, not given back, so that nobody slips in between.
-      const next = this.#urgent.shift() ?? this.#others.shift();
+      const queue = this.#urgent.size > 0 ? this.#urgent : this.#others;
+      const [next] = queue;
       if (next === undefined) this.#inside -= 1;
-      else next();
+      else {
+        queue.delete(next);
+        next();
+      }
     }
+  }
+
+  async #turn(queue: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    await new Promise<void>((enter, leave) => {
+      const gone = (): void => {
+        queue.delete(called);
+        leave(signal?.reason as Error);
+      };
+      const called = (): void => {
+        signal?.removeEventListener('abort', gone);
+        enter();
+      };
+      queue.add(called);
+      signal?.addEventListener('abort', gone, { once: true });
+    });
   }
 }
 

@@ -5,7 +5,7 @@ import type { ProviderError } from '../../ports/errors.ts';
 import type { GuestConfig } from './guest-config.ts';
 import { memoryMiB, staticAddresses, storages, tagsOf, vcpus } from './guest-config.ts';
 import { readMarker } from './marker.ts';
-import { isOffline, requireQuorum } from './members.ts';
+import { requireQuorum } from './members.ts';
 import type { Site } from './site.ts';
 
 /** A guest whose node answered, with the configuration the view was made from. */
@@ -34,10 +34,11 @@ export async function observed(site: Site, vmid: number): Promise<Found | undefi
       if (isFailure(error, 'not-found', 'permission')) {
         site.lastNode.delete(vmid);
         refused = isFailure(error, 'permission') ? error : undefined;
-      } else if (isFailure(error, 'transient')) {
+      } else if (isFailure(error, 'offline')) {
         const off = await onDeadNode(site, vmid, node);
         if (off !== undefined) return off;
-        if (site.lastNode.get(vmid) === node) throw error;
+      } else if (isFailure(error, 'transient')) {
+        if ((await located(site, vmid))?.node === node) throw error;
       } else {
         throw error;
       }
@@ -142,12 +143,10 @@ async function listedRow(site: Site, vmid: number): Promise<{ node: string; row:
   return { node: row.node, row };
 }
 
-/** What is known of a guest whose node gave no answer; undefined when the node is up, so that the silence means something else. */
+/** What is known of a guest whose node is off; undefined when it is somewhere else by now. */
 async function onDeadNode(site: Site, vmid: number, node: string): Promise<Found | undefined> {
   const found = await located(site, vmid);
-  if (found?.node !== node) return undefined;
-  if (!(await isOffline(site.calls, node))) return undefined;
-  return { view: rowView(site, found.row, false) };
+  return found?.node === node ? { view: rowView(site, found.row, false) } : undefined;
 }
 
 /** A guest from the cluster's list. What the list does not have is taken from the last time its node answered. */

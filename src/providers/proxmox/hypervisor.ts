@@ -25,6 +25,7 @@ import { defaultTiming, work } from './site.ts';
 import type { Trust } from './tls.ts';
 import { parseToken } from './token.ts';
 import type { Deadlines } from './transport.ts';
+import { within } from './waiting.ts';
 
 export type ProxmoxOptions = {
   readonly cluster: Pick<ClusterSpec, 'name' | 'endpoints' | 'fingerprint' | 'vmids' | 'pool' | 'storage'>;
@@ -81,7 +82,8 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
   const configOf = async (ref: GuestRef, signal?: AbortSignal) => (await live(work(site, signal), ref)).config;
 
   return explained<Hypervisor & { close(): Promise<void> }>(mendOf, {
-    observeCluster: async (signal) => await observer.observe(work(site, signal), Date.now()),
+    observeCluster: async (signal) =>
+      await within(site.timing.observationMs, signal, (timed) => observer.observe(work(site, timed), Date.now())),
     observeGuest: async (ref, signal) => (await observed(work(site, signal, { urgent: true }), ref.vmid))?.view,
     ensureShadow: async (spec, signal) => {
       // The token's rights hold in the cluster's pool: a clone outside it could not even be configured.

@@ -2,7 +2,6 @@ import type { Calls } from './calls.ts';
 import { nodeOfTask } from './calls.ts';
 import { isFailure, ProxmoxError, taskError } from './errors.ts';
 import type { ProxmoxLog } from './log.ts';
-import { isOffline } from './members.ts';
 import type { Waiting } from './waiting.ts';
 
 /** Just after it was started on another node a task may not be found there yet. */
@@ -44,9 +43,10 @@ export async function finished(
         if (seen || now - startedAt > appearsWithinMs) throw lost(upid, target, 'its record is gone', error);
       } else if (isFailure(error, 'transient') && !waiting.aborted()) {
         unreachableSince ??= now;
-        if (now - unreachableSince > unreachableMs || (await isOffline(calls, nodeOfTask(upid)))) {
-          throw lost(upid, target, `node ${nodeOfTask(upid)} does not answer`, error);
-        }
+        if (now - unreachableSince > unreachableMs) throw silent(upid, target, error);
+      } else if (isFailure(error, 'offline')) {
+        // Nothing runs there any more, and what it has done by then only its guest can tell.
+        throw silent(upid, target, error);
       } else {
         throw error;
       }
@@ -72,6 +72,10 @@ async function excerpt(calls: Calls, upid: string): Promise<string[]> {
   } catch {
     return [];
   }
+}
+
+function silent(upid: string, target: string, cause: unknown): ProxmoxError {
+  return lost(upid, target, `node ${nodeOfTask(upid)} does not answer`, cause);
 }
 
 function isNoSuchTask(error: unknown): boolean {

@@ -8,6 +8,29 @@ export type Waiting = {
   readonly pause: (ms: number) => Promise<void>;
 };
 
+/** Work with one deadline in all. @throws ProxmoxError transient when it ends because of that */
+export async function within<T>(
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = AbortSignal.timeout(ms);
+  try {
+    return await work(signal === undefined ? deadline : AbortSignal.any([signal, deadline]));
+  } catch (error) {
+    if (!deadline.aborted || signal?.aborted === true) throw error;
+    throw new ProxmoxError(
+      {
+        operation: 'observe',
+        target: 'cluster',
+        failureClass: 'transient',
+        message: `no answer within ${ms / 1_000} s in all`,
+      },
+      { cause: error },
+    );
+  }
+}
+
 export function waiting(signal: AbortSignal | undefined): Waiting {
   return {
     now: Date.now,

@@ -4,6 +4,7 @@ import type {
   HiddenVmid,
   Orphan,
   SweepEvidence,
+  SweepFinding,
   SweepReport,
   SweptGuest,
   SweptHostedVm,
@@ -32,7 +33,9 @@ export function createSweepActivities(deps: SweepDeps) {
   return {
     /** Looks at registry, Proxmox and DNS, and compares. Changes nothing. */
     async compareCluster({ cluster }: { readonly cluster: string }): Promise<SweepReport> {
-      return sweepReport(await evidenceOf(deps, cluster));
+      const evidence = await evidenceOf(deps, cluster);
+      const report = sweepReport(evidence);
+      return { ...report, findings: [...report.findings, ...(await leftOverFindings(deps, evidence))] };
     },
 
     async reportSweep(report: SweepReport): Promise<void> {
@@ -82,6 +85,24 @@ export function createSweepActivities(deps: SweepDeps) {
 }
 
 export type SweepActivities = ReturnType<typeof createSweepActivities>;
+
+/** Volumes of a guest that is gone, for people: nothing is freed. What cannot be looked at now is looked at next time. */
+async function leftOverFindings(deps: SweepDeps, { cluster, leases }: SweepEvidence): Promise<SweepFinding[]> {
+  const leased = new Set(leases.map(({ vmid }) => vmid));
+  const hypervisor = await deps.hypervisorOf(cluster);
+  const found = (await hypervisor.observeLeftOvers?.(cancellation()).catch(() => [])) ?? [];
+  beat();
+  return found
+    .filter(({ vmid }) => !leased.has(vmid))
+    .map(({ vmid, volume, node }) => ({
+      severity: 'warning',
+      reason: {
+        code: 'volume-left-over',
+        text: `${volume} belongs to VM ${vmid}, which is gone; on ${node}: pvesm free ${volume}`,
+        facts: { vmid, node, volume },
+      },
+    }));
+}
 
 async function evidenceOf(deps: SweepDeps, cluster: string): Promise<SweepEvidence> {
   const { clusters, hostedVms } = await deps.inventory();

@@ -136,6 +136,9 @@ export type GuestsInUse = {
   readonly templates: readonly number[];
 };
 
+/** A volume that belongs to no guest any more. Only an administrator can free it: `pvesm free <volume>` on the node. */
+export type LeftOver = { readonly vmid: number; readonly volume: string; readonly node: string };
+
 export type RightsFinding = {
   readonly privilege: string;
   readonly path: string;
@@ -171,13 +174,18 @@ export interface Hypervisor {
     options: { readonly protected: boolean },
     signal?: AbortSignal,
   ): Promise<GuestView>;
-  /** Deletes only a guest whose marker says retired and names this hosted VM, and that is stopped. Gone already is success. */
+  /**
+   * Deletes only a guest whose marker says retired and names this hosted VM, and that is stopped. Done when the guest is
+   * gone; gone already is success.
+   */
   ensureDeleted(ref: GuestRef, marker: Marker, signal?: AbortSignal): Promise<void>;
   /**
    * Cuts a linked clone loose from its template, so that the template may be replaced: each disk is copied, running or
    * not. Nothing to do for a full clone. `capacity` when no storage can take the copy.
    */
   ensureFlat?(ref: GuestRef, signal?: AbortSignal): Promise<GuestView>;
+  /** Volumes in our range of VMIDs that no guest has, where they can be seen now: a storage whose node is off is not asked. */
+  observeLeftOvers?(signal?: AbortSignal): Promise<LeftOver[]>;
   /** @param source what the shadow was made from, when that is not the primary: then it can be told which side changed */
   configDrift(
     primary: GuestRef,

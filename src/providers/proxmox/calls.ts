@@ -213,11 +213,15 @@ export class Calls {
     ).result;
   }
 
-  async storageContent(node: string, storage: string, vmid: number) {
+  /** @param vmid - only what belongs to this guest; all disks of guests when absent */
+  async storageContent(node: string, storage: string, vmid?: number) {
     return checked(
       answers.storageContent,
       'storage content',
-      await this.#api.nodes.$(node).storage.$(storage).content.$get({ vmid }),
+      await this.#api.nodes
+        .$(node)
+        .storage.$(storage)
+        .content.$get(vmid === undefined ? { content: 'images' } : { vmid }),
     );
   }
 

@@ -2,6 +2,7 @@ import type { GuestRef, GuestView, Marker } from '../../ports/hypervisor.ts';
 import { ProxmoxError } from './errors.ts';
 import { observed } from './guest.ts';
 import { isManaged } from './ha.ts';
+import { leftOvers } from './left-overs.ts';
 import { sameInstance } from './marker.ts';
 import { mayStillCome } from './site.ts';
 import type { Site, Work } from './site.ts';
@@ -11,7 +12,8 @@ import { ensureConfig, Patience } from './writing.ts';
 /**
  * Deletes a retired guest and its disks. What only Proxmox can tell is checked here, each time before anything is sent:
  * the VMID, the marker, that it is stopped and that nobody works on it. What only the hosted VM knows (that it serves no
- * answer, that its successor is well, that its disk was kept long enough) is checked by who calls.
+ * answer, that its successor is well, that its disk was kept long enough) is checked by who calls. It is done when the
+ * guest is proved gone.
  */
 export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): Promise<void> {
   const patience = new Patience(work);
@@ -24,7 +26,7 @@ export async function ensureDeleted(work: Work, ref: GuestRef, marker: Marker): 
         await work.waiting.pause(work.timing.lookMs);
         continue;
       }
-      await requireNoDisks(work, ref);
+      await reportLeftOvers(work, ref);
       return;
     }
     const { view } = found;
@@ -66,25 +68,18 @@ async function requireStorages(work: Work, view: GuestView): Promise<void> {
   }
 }
 
-/** After a clone or a deletion that went half-way Proxmox may keep volumes no guest names. They are not left unsaid. */
-async function requireNoDisks(work: Work, ref: GuestRef): Promise<void> {
-  if (!inRange(ref.vmid, work.spec.vmids)) return;
-  const rows = (await work.calls.resources()).filter((row) => row.type === 'storage' && row.status === 'available');
-  const images = rows.filter((row) => (row.content ?? '').split(',').includes('images'));
-  // A shared storage shows the same everywhere: it is asked once.
-  const places = new Map(images.map((row) => [row.shared === true ? row.storage : row.id, row]));
-  for (const { node = '', storage = '' } of places.values()) {
-    const left = (await work.calls.storageContent(node, storage, ref.vmid)).filter((one) => one.vmid === ref.vmid);
-    if (left.length === 0) continue;
-    const volumes = left.map((one) => one.volid);
-    throw new ProxmoxError({
-      operation: 'delete',
-      target: `VM ${ref.vmid}`,
-      failureClass: 'permanent',
-      message:
-        `the guest is gone and its volumes are not: ${volumes.join(', ')}. Umbra's token may not free them; ` +
-        `on ${node}: ${volumes.map((one) => `pvesm free ${one}`).join(' && ')}`,
-    });
+/** It is gone, and that is what was asked for. What it may have left behind is looked for once; the sweep looks again. */
+async function reportLeftOvers(work: Work, { vmid }: GuestRef): Promise<void> {
+  if (!inRange(vmid, work.spec.vmids)) return;
+  try {
+    for (const { volume, node } of await leftOvers(work, vmid)) {
+      work.log.warn(
+        { vmid, node },
+        `delete: VM ${vmid} is gone and its volume is not; on ${node}: pvesm free ${volume}`,
+      );
+    }
+  } catch (error) {
+    work.log.warn({ vmid }, `delete: VM ${vmid} is gone; whether it left volumes could not be seen: ${String(error)}`);
   }
 }
 

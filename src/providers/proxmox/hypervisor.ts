@@ -15,6 +15,7 @@ import { ensureFlat } from './flatten.ts';
 import { live, observed, pressureOf } from './guest.ts';
 import { storages } from './guest-config.ts';
 import { isManaged } from './ha.ts';
+import { leftOvers } from './left-overs.ts';
 import type { ProxmoxLog } from './log.ts';
 import { ensureMarked } from './marking.ts';
 import { ensurePower } from './power.ts';
@@ -94,6 +95,7 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     ensureFenced: async (ref, signal) => await ensureFenced(work(site, signal, { urgent: true }), ref),
     ensureMarked: async (ref, marker, how, signal) => await ensureMarked(work(site, signal), ref, marker, how),
     ensureDeleted: async (ref, marker, signal) => await ensureDeleted(work(site, signal), ref, marker),
+    observeLeftOvers: async (signal) => await leftOvers(work(site, signal)),
     ensureFlat: async (ref, signal) => await ensureFlat(work(site, signal), ref),
     configDrift: async (primary, shadow, signal, source) => {
       const [a, b, original] = await Promise.all([

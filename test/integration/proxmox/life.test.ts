@@ -233,6 +233,22 @@ describe('a shadow on Proxmox', () => {
     await expect(lab.hypervisor.observeGuest(ref(9001))).resolves.toBeUndefined();
   });
 
+  test('is gone when it is gone: a volume it left is told, by the deletion and by each sweep, and fails neither', async () => {
+    await lab.hypervisor.ensureShadow(shadow(1));
+    await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'retired'), { protected: false });
+    await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'));
+    const left = { storage: 'tank', name: 'vm-9001-disk-4', node: 'pve1', bytes: 2 ** 30 };
+    lab.sim.cluster.world.volumes.push(left, { ...left, name: 'vm-777-disk-0' });
+    await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'));
+    expect(lab.logged).toContainEqual(expect.stringContaining('pvesm free tank:vm-9001-disk-4'));
+    await expect(lab.hypervisor.observeLeftOvers!()).resolves.toEqual([
+      { vmid: 9001, volume: 'tank:vm-9001-disk-4', node: expect.stringMatching(/^pve[123]$/) },
+    ]);
+    await lab.sim.fault('api pve1 500 9 GET /storage');
+    await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'));
+    expect(lab.logged).toContainEqual(expect.stringContaining('whether it left volumes could not be seen'));
+  });
+
   test('that serves is protected by Proxmox itself, until it is retired', async () => {
     await lab.hypervisor.ensureShadow(shadow(1));
     await lab.hypervisor.ensureMarked(ref(9001), marker(1, 'primary'), { protected: true });

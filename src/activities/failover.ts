@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import type { Fence } from '../domain/fence.ts';
 import type { FailoverDecision, LookAgainResult, SecondLook } from '../domain/hosted-vm/decision.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Refusal } from '../domain/reason.ts';
 import type { DnsOutcome } from '../ports/name-server.ts';
-import type { Fence, GuestRef } from '../ports/hypervisor.ts';
+import type { GuestRef } from '../ports/hypervisor.ts';
 import { planAnswers } from '../planning/dns-plan.ts';
 import type { Situation } from '../planning/failover.ts';
 import { decideFailover, isAsleep } from '../planning/failover.ts';
@@ -67,7 +68,7 @@ export function createFailoverActivities(deps: Pick<ActivityDeps, 'probe' | 'hyp
       );
     },
 
-    /** Makes certain that a guest cannot serve any more, or says that it could not be proved. */
+    /** Makes certain that a guest cannot serve any more, or says how far it came. */
     async ensureFenced(ref: GuestRef): Promise<Fence> {
       const hypervisor = await deps.hypervisorOf(ref.cluster);
       return steadily(() => hypervisor.ensureFenced(ref, cancellation()));

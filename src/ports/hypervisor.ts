@@ -1,3 +1,4 @@
+import type { Fence } from '../domain/fence.ts';
 import type { IdentityPolicy } from '../domain/policy.ts';
 import type { Tier } from '../domain/instance.ts';
 import type { EpochMs } from '../domain/time.ts';
@@ -103,13 +104,6 @@ export type ShadowSpec = {
   readonly disk?: { readonly drive: string; readonly sizeGiB: number };
 };
 
-export type Fence = {
-  readonly fenced: boolean;
-  readonly proof: string;
-  /** Not stopped yet, but its network links are down: it serves nobody, though it may still write to its disk. */
-  readonly isolated?: boolean;
-};
-
 /** What the guest agent says. `frozen`: its file systems are held for a backup; it is not hung. */
 export type AgentView =
   | { readonly kind: 'ready'; readonly frozen: boolean; readonly addresses: readonly string[] }
@@ -165,7 +159,10 @@ export interface Hypervisor {
   ensureShadow(spec: ShadowSpec, signal?: AbortSignal): Promise<GuestView>;
   /** Brings a guest to a power state: start, resume, suspend, shutdown. Idempotent; HA-aware. */
   ensurePower(ref: GuestRef, wanted: PowerState, signal?: AbortSignal): Promise<GuestView>;
-  /** Makes certain the guest cannot serve: stop, verified; or proof that its node is dead. HA state `ignored` first. */
+  /**
+   * Makes certain the guest cannot serve: stop, verified; or proof that its node is dead. HA state `ignored` first. What
+   * a lock keeps from being stopped is isolated where that is possible; after a minute it is said who holds it.
+   */
   ensureFenced(ref: GuestRef, signal?: AbortSignal): Promise<Fence>;
   /** Writes marker, tags and `protection` (on for the serving instance). Also adopts an existing primary. */
   ensureMarked(

@@ -1,8 +1,8 @@
+import type { Fence } from '../../src/domain/fence.ts';
 import { ProviderError } from '../../src/ports/errors.ts';
 import type { FailureClass } from '../../src/ports/errors.ts';
 import type {
   ClusterView,
-  Fence,
   GuestRef,
   GuestView,
   Hypervisor,
@@ -42,6 +42,8 @@ export class FakeHypervisor implements Hypervisor {
   readonly hanging = new Set<string>();
   /** Operations (`mark`, `power`) that fail as long as they are in here. */
   readonly failing = new Set<string>();
+  /** Guests that a backup holds: they can be paused and not stopped. */
+  readonly inBackup = new Set<number>();
   /** Told whenever a guest's power may have changed: where guests are real listeners, they start and stop here. */
   onPower: (guest: FakeGuest) => void = () => undefined;
   /** Milliseconds a clone takes. */
@@ -121,16 +123,17 @@ export class FakeHypervisor implements Hypervisor {
   async ensureFenced(ref: GuestRef, signal?: AbortSignal): Promise<Fence> {
     await this.answer('fence', signal);
     const guest = this.guests.get(ref.vmid);
-    if (guest === undefined) return { fenced: true, proof: 'no such guest' };
+    if (guest === undefined) return { kind: 'stopped', fenced: true, proof: 'no such guest' };
     if (this.failNext.has('fence')) {
       this.failNext.delete('fence');
-      return { fenced: false, proof: 'node does not answer and is not declared dead' };
+      return { kind: 'unreachable', fenced: false, proof: 'node does not answer and is not declared dead' };
     }
     this.calls.push(`fence ${ref.vmid}`);
-    if (this.nodesOff.has(guest.node)) return { fenced: true, proof: `node ${guest.node} is dead` };
-    guest.power = 'stopped';
+    if (this.nodesOff.has(guest.node)) return { kind: 'stopped', fenced: true, proof: `node ${guest.node} is dead` };
+    guest.power = this.inBackup.has(ref.vmid) ? 'paused' : 'stopped';
     this.onPower(guest);
-    return { fenced: true, proof: 'stopped, verified' };
+    if (guest.power === 'paused') return { kind: 'isolated', fenced: false, proof: 'paused while a backup of it runs' };
+    return { kind: 'stopped', fenced: true, proof: 'stopped, verified' };
   }
 
   ensureMarked(ref: GuestRef, marker: Marker, options: { readonly protected: boolean }): Promise<GuestView> {

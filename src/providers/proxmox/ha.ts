@@ -1,4 +1,3 @@
-import type { Fence } from '../../ports/hypervisor.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
 import type { Work } from './site.ts';
 
@@ -74,18 +73,18 @@ export async function ensureHaIgnored(work: Work, vmid: number): Promise<string 
 }
 
 /**
- * The proof that a dead node's guest cannot run any more: the HA manager recovers a guest elsewhere only after the
+ * The proof, in words, that a dead node's guest cannot run any more: the HA manager recovers a guest elsewhere only after the
  * failed node's watchdog has fired and its lock has expired. A node that is merely silent proves nothing.
  */
-export async function haFenceProof(work: Work, vmid: number, node: string): Promise<Fence | undefined> {
+export async function haFenceProof(work: Work, vmid: number, node: string): Promise<string | undefined> {
   const status = await readManagerStatus(work);
   const service = status?.service_status?.[`vm:${vmid}`];
   if (service?.state === undefined) return undefined;
   if (service.state === 'recovery') {
-    return { fenced: true, proof: `ha-manager has fenced ${node} and recovers vm:${vmid}` };
+    return `ha-manager has fenced ${node} and recovers vm:${vmid}`;
   }
   if (service.node !== undefined && service.node !== node && service.state === 'started') {
-    return { fenced: true, proof: `ha-manager has fenced ${node} and runs vm:${vmid} on ${service.node}` };
+    return `ha-manager has fenced ${node} and runs vm:${vmid} on ${service.node}`;
   }
   return undefined;
 }

@@ -19,6 +19,8 @@ export type Timing = {
   /** HA carries out a request in rounds of 10 s and may wait for a lock first. */
   readonly haMs: number;
   readonly shutdownSeconds: number;
+  /** A fence that is refused is tried again for so long; then it is said what stands in its way. */
+  readonly fenceMs: number;
   /** A look at the whole cluster, in all: what has not been read by then is shown as the cluster's list has it. */
   readonly observationMs: number;
 };
@@ -30,6 +32,7 @@ export const defaultTiming: Timing = {
   powerMs: 120_000,
   haMs: 180_000,
   shutdownSeconds: 60,
+  fenceMs: 60_000,
   observationMs: 5_000,
 };
 

@@ -73,7 +73,15 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     token: () => Promise.resolve(`${token.id}=${token.secret}`),
     log: { debug: () => undefined, info: note, warn: note },
     deadlines: { connectMs: 500, readMs: 2_000, writeMs: 1_500, bodyMs: 500 },
-    timing: { settleMs: 900, lookMs: 60, lockedMs: 20_000, powerMs: 5_000, haMs: 5_000, shutdownSeconds: 2 },
+    timing: {
+      settleMs: 900,
+      lookMs: 60,
+      lockedMs: 20_000,
+      powerMs: 5_000,
+      haMs: 5_000,
+      shutdownSeconds: 2,
+      fenceMs: 1_500,
+    },
     ...options.provider,
   });
   return {

@@ -1,4 +1,5 @@
 import { condition, sleep } from '@temporalio/workflow';
+import { fenceOpen } from '../../domain/fence.ts';
 import type { HostedVmState, Move, Phase } from '../../domain/hosted-vm.ts';
 import { withTrouble } from '../../domain/hosted-vm/chronicle.ts';
 import { askHuman } from '../../domain/hosted-vm/deciding.ts';
@@ -159,10 +160,7 @@ export function fenceBeside(story: Story, id: InstanceId): void {
       next = (state) =>
         fence.fenced
           ? withFenced(state, id, fence.proof, Date.now())
-          : withTrouble(state, Date.now(), 'fence-open', {
-              code: 'not-fenced',
-              text: `${nameOf(instance)} is not proved fenced: ${fence.proof}`,
-            });
+          : withTrouble(state, Date.now(), 'fence-open', fenceOpen(nameOf(instance), fence));
     } catch (error) {
       const reason = reasonOf(error, `fencing ${nameOf(instance)}`);
       next = (state) => withTrouble(state, Date.now(), 'fence-open', reason);

@@ -79,8 +79,10 @@ export class ClusterObserver {
       site.lastNode.set(vmid, row.node ?? '');
       return view;
     } catch (error) {
+      // It has been called off since we began.
+      if (isFailure(error, 'offline')) return rowView(site, row, false);
       // Deleted, moved or cut off since the list was made: the list's word is the best there is.
-      if (isFailure(error, 'not-found', 'transient', 'offline', 'permission')) return rowView(site, row, nodeOnline);
+      if (isFailure(error, 'not-found', 'transient', 'permission')) return rowView(site, row, nodeOnline);
       throw error;
     }
   }

@@ -1,5 +1,7 @@
 import type { LeftOver } from '../../ports/hypervisor.ts';
 import type { Resource } from './answers.ts';
+import { isFailure } from './errors.ts';
+import { requireQuorum } from './members.ts';
 import type { Site } from './site.ts';
 
 /*
@@ -16,19 +18,39 @@ export async function leftOvers(site: Site, vmid?: number): Promise<LeftOver[]> 
   const status = await site.calls.clusterStatus();
   const off = new Set(status.filter((row) => row.type === 'node' && row.online === false).map((row) => row.name));
   const places = imageStorages(await site.calls.resources()).filter(({ node }) => !off.has(node));
-  // A shared storage shows the same everywhere: it is asked once, of a node that is on.
-  const asked = [...new Map(places.map((row) => [row.shared === true ? row.storage : row.id, row])).values()];
   const found: LeftOver[] = [];
-  for (const { node = '', storage = '' } of asked) {
-    const volumes = (await site.calls.storageContent(node, storage, vmid)).filter((one) =>
-      isOurs(site, one.vmid, vmid),
-    );
-    found.push(...volumes.map((one) => ({ vmid: one.vmid ?? 0, volume: one.volid, node })));
+  // A shared storage shows the same everywhere: it is asked once.
+  for (const key of new Set(places.map(keyOf))) {
+    const views = places.filter((row) => keyOf(row) === key);
+    for (const { vmid: owner, volid, node } of await contentOf(site, views, vmid)) {
+      if (isOurs(site, owner, vmid)) found.push({ vmid: owner, volume: volid, node });
+    }
   }
   if (found.length === 0) return [];
-  // Read after the volumes: a clone that has begun since then has its guest first.
-  const taken = new Set((await site.calls.guestResources()).map((row) => row.vmid));
-  return found.filter((one) => !taken.has(one.vmid));
+  // After the volumes were read, so that a clone that has begun since then has its guest; and by name, because the list
+  // leaves out what the token may not see, and an administrator may free what is said to be nobody's.
+  await requireQuorum(site.calls, site.spec.name);
+  const free = new Set<number>();
+  for (const owner of new Set(found.map((one) => one.vmid))) {
+    if (await site.calls.vmidIsFree(owner)) free.add(owner);
+  }
+  return found.filter((one) => free.has(one.vmid));
+}
+
+function keyOf({ shared, storage, id }: Resource): string {
+  return shared === true && storage !== undefined ? storage : id;
+}
+
+/** As the first of these nodes shows it that is on; nothing when all of them have died since they were listed. */
+async function contentOf(site: Site, views: readonly Resource[], vmid: number | undefined) {
+  for (const { node = '', storage = '' } of views) {
+    try {
+      return (await site.calls.storageContent(node, storage, vmid)).map((row) => ({ ...row, node }));
+    } catch (error) {
+      if (!isFailure(error, 'offline')) throw error;
+    }
+  }
+  return [];
 }
 
 function imageStorages(rows: readonly Resource[]): Resource[] {
@@ -37,7 +59,7 @@ function imageStorages(rows: readonly Resource[]): Resource[] {
   );
 }
 
-function isOurs({ spec: { vmids } }: Site, owner: number | undefined, wanted: number | undefined): boolean {
+function isOurs({ spec: { vmids } }: Site, owner: number | undefined, wanted: number | undefined): owner is number {
   if (owner === undefined || owner < vmids.from || owner > vmids.to) return false;
   return wanted === undefined || owner === wanted;
 }

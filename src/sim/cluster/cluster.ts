@@ -36,6 +36,7 @@ export class Cluster {
   guestAgents = true;
 
   readonly #foundOn: ReadonlySet<string>;
+  readonly #offSince = new Map<string, number>();
   /** Until when a node's neighbours wait for one that has lost power, by who asks whom. */
   readonly #believedUntil = new Map<string, number>();
 
@@ -62,6 +63,13 @@ export class Cluster {
   /** Whether one node hears another. */
   reaches(from: string, to: string): boolean {
     return from === to || (this.isUp(to) && !this.isolated.has(from) && !this.isolated.has(to));
+  }
+
+  /** Whether one node still counts another as a member: it hears it, or has not missed it for long enough. */
+  isMember(from: string, node: string): boolean {
+    if (this.reaches(from, node)) return true;
+    const offSince = this.#offSince.get(node);
+    return !this.isUp(node) && offSince !== undefined && this.clock.now() - offSince < this.timing.membershipMs;
   }
 
   /**
@@ -156,6 +164,7 @@ export class Cluster {
     const machine = this.world.nodes.get(node);
     if (!machine?.on) return;
     machine.on = false;
+    this.#offSince.set(node, this.clock.now());
     this.tasks.killAll(node);
     for (const guest of this.machines.all.filter((one) => one.node === node)) this.halt(guest.vmid);
     this.log(`${node} is off: ${why}`);

@@ -8,6 +8,8 @@ export type Timing = {
   readonly unreachableMs: number;
   /** As above for the first who asks after it has lost power: its neighbours still believe in its address. */
   readonly firstUnreachableMs: number;
+  /** Until the others call a node off that has lost power. Unrecorded; corosync needs seconds, here they know at once. */
+  readonly membershipMs: number;
   /** pvestatd publishes what it sees this often. */
   readonly statusPeriodMs: number;
   /** The firewalls read their files this often. */
@@ -44,6 +46,7 @@ export const usualTiming: Timing = {
   proxyTimeoutMs: 30_000,
   unreachableMs: 3000,
   firstUnreachableMs: 12_060,
+  membershipMs: 0,
   statusPeriodMs: 10_000,
   firewallPeriodMs: 10_000,
   statusExpiryMs: 300_000,

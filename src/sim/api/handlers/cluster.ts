@@ -68,7 +68,7 @@ function haStateOf(cluster: Cluster, vmid: number): string | null {
 
 /** A member that is heard and publishes is online; one that is not heard is offline, whatever it published. */
 export function nodeStatus({ cluster, node: here }: Call, node: string): 'online' | 'offline' | 'unknown' {
-  if (!cluster.isUp(node) || !cluster.reaches(here, node)) return 'offline';
+  if (!cluster.isMember(here, node)) return 'offline';
   return cluster.view.of(node) ? 'online' : 'unknown';
 }
 
@@ -185,7 +185,7 @@ export const clusterHandlers: Readonly<Record<string, Handler>> = {
       ip: `127.0.1.${at + 1}`,
       level: '',
       local: node === here ? 1 : 0,
-      online: cluster.isUp(node) && cluster.reaches(here, node) ? 1 : 0,
+      online: cluster.isMember(here, node) ? 1 : 0,
     })),
   ],
   'GET /cluster/tasks': ({ cluster, who }) =>

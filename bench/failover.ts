@@ -30,6 +30,8 @@ import { FakeWorld } from '../test/support/fake-world.ts';
 import { eventually, workflowsWithFakes } from '../test/support/stage.ts';
 import { specOf } from '../test/support/spec-of.ts';
 import { obtainTemporalCli } from '../tools/temporal-server.mjs';
+import { addressIn, faults, startCluster } from './failover/cluster.ts';
+import type { BenchCluster, Fault } from './failover/cluster.ts';
 
 /** Of the Umbra that the claims are written by. */
 const installation = '3f9c2a71b0de';
@@ -42,7 +44,7 @@ const guestPort = 18_080;
 const everyMs = 333;
 
 /** Nobody listens any more; connections are accepted and never answered; connections are dropped without a word. */
-type Death = 'refused' | 'accepted' | 'dropped';
+type Death = 'refused' | 'accepted' | 'dropped' | Fault;
 const deaths: readonly Death[] = ['refused', 'accepted', 'refused', 'dropped'];
 type Timing = { readonly id: string; readonly death: Death; readonly at: number; answerAt?: number };
 
@@ -110,9 +112,12 @@ class Guests {
  * 20 stateless hosted VMs with warm shadows on a real Temporal development server, three monitors with 1 s probes and
  * 3 failures, and a name server over the wire. Half die refusing; of the others half accept connections and never answer,
  * and half drop them. The new answer is read from the name server. `npm run bench -- failover [vms]`.
+ *
+ * With `--fault vm-crash` or `--fault node-off` the guests are those of a simulated Proxmox with the times of a real one,
+ * behind the real provider, and fail in one moment; then it is measured too when the fence has said how far it came.
  */
 export async function run(args: string[]): Promise<Record<string, unknown>> {
-  const count = Math.min(60, Number(args[0] ?? 20));
+  const { fault, count } = wishOf(args);
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const path = await obtainTemporalCli({ log: (line) => process.stderr.write(`${line}\n`) });
   const env = await TestWorkflowEnvironment.createLocal({
@@ -127,7 +132,14 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
     },
   });
   const guests = new Guests();
-  const specs = Array.from({ length: count }, (_, index) => specFor(index));
+  const specs = Array.from({ length: count }, (_, index) => specFor(index, fault));
+  const cluster =
+    fault === undefined
+      ? undefined
+      : await startCluster(
+          specs.map(({ id }) => id),
+          guestPort,
+        );
   const dns = await startEmbeddedNameServer({
     host: '127.0.0.1',
     port: 0,
@@ -143,7 +155,7 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
       if (power === 'running') void guests.start(address);
       else guests.stop(address);
     };
-    for (const [index, spec] of specs.entries()) {
+    for (const [index, spec] of cluster === undefined ? specs.entries() : []) {
       world.hypervisor.add({ vmid: spec.primary.vmid, address: spec.primary.address! });
       if (deathOf(index) === 'dropped') await guests.startApart(spec.primary.address!);
       else await guests.start(spec.primary.address!);
@@ -154,6 +166,7 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
     const namespace = env.namespace ?? 'default';
     const deps = {
       ...world.deps(),
+      ...(cluster === undefined ? {} : { hypervisorOf: () => Promise.resolve(cluster.hypervisor) }),
       nameServerOf: () => Promise.resolve(server),
       probe: async (target: Parameters<typeof prober.probe>[0], timeoutMs: number, signal?: AbortSignal) => {
         const { outcome, latencyMs, detail } = await prober.probe(target, timeoutMs, signal);
@@ -215,19 +228,20 @@ export async function run(args: string[]): Promise<Record<string, unknown>> {
       },
       60_000,
     );
-    const timings = await failAll(specs, guests, server);
+    const timings = await failAll(specs, server, failuresOf(fault, cluster, specs, guests));
     await eventually(
       'the timelines',
-      () => world.kinds().filter((kind) => kind === 'answer-changed').length >= count,
-      60_000,
+      () => specs.every(({ id }) => isTold(world.events, id, fault !== undefined)),
+      180_000,
     );
     const figures = figuresOf(timings, world.events);
     print(figures);
-    console.log(JSON.stringify({ bench: 'failover', figures }));
+    console.log(JSON.stringify({ bench: 'failover', ...(fault === undefined ? {} : { fault }), figures }));
     return figures;
   } finally {
     for (const each of running) await each.stop().catch(() => undefined);
     guests.stopAll();
+    await cluster?.close();
     await dns.close();
     await env.teardown();
   }
@@ -237,13 +251,56 @@ function deathOf(index: number): Death {
   return deaths[index % deaths.length]!;
 }
 
-function specFor(index: number): HostedVmSpec {
+/** @throws Error when the fault is none that can be played */
+function wishOf(args: readonly string[]): { readonly fault?: Fault; readonly count: number } {
+  const at = args.indexOf('--fault');
+  const [vms] = at === -1 ? args : args.filter((_, index) => index !== at && index !== at + 1);
+  const count = Math.min(60, Number(vms ?? (at === -1 ? 20 : 8)));
+  if (at === -1) return { count };
+  const fault = faults.find((name) => name === args[at + 1]);
+  if (fault === undefined) throw new Error(`--fault is one of: ${faults.join(', ')}`);
+  return { fault, count };
+}
+
+/** What fails and when, in milliseconds from the beginning. */
+type Failure = { readonly id: string; readonly death: Death; readonly afterMs: number; readonly strike: () => void };
+
+function failuresOf(
+  fault: Fault | undefined,
+  cluster: BenchCluster | undefined,
+  specs: readonly HostedVmSpec[],
+  guests: Guests,
+): Failure[] {
+  return specs.map(({ id, primary }, index) => {
+    if (fault === undefined) {
+      const death = deathOf(index);
+      return { id, death, afterMs: index * everyMs, strike: () => guests.die(primary.address!, death) };
+    }
+    return { id, death: fault, afterMs: 0, strike: () => void (index === 0 ? cluster?.strike(fault) : undefined) };
+  });
+}
+
+/** The answer has changed and, where it is measured, the fence has said how far it came. */
+function isTold(events: readonly UmbraEvent[], id: string, withFence: boolean): boolean {
+  const kinds = events.filter((event) => event.hostedVmId === id).map(({ kind }) => kind);
+  return kinds.includes('answer-changed') && (!withFence || kinds.some((kind) => fenceKinds.includes(kind)));
+}
+
+/** Proof, or how far the fence came and why no further. */
+const fenceKinds = ['fenced', 'fence-open'];
+
+function specFor(index: number, fault: Fault | undefined): HostedVmSpec {
   const id = `vm${index + 1}`;
   const check = { kind: 'http', port: guestPort, path: '/', intervalMs: 1_000, timeoutMs: 1_000, failures: 3 } as const;
   return specOf(id, {
     names: [`${id}.${zone}`],
     zone,
-    primary: { cluster: 'main', vmid: 101 + index, address: `127.30.0.${index + 1}` },
+    primary: {
+      cluster: 'main',
+      vmid: 101 + index,
+      address: fault === undefined ? `127.30.0.${index + 1}` : addressIn(index),
+    },
+    ...(fault === undefined ? {} : { source: { vmid: 9000 }, resources: { cores: 1, memoryMiB: 512 } }),
     checks: [check],
   });
 }
@@ -273,14 +330,17 @@ function monitored(world: FakeWorld, specs: readonly HostedVmSpec[]): MonitoredI
 }
 
 /** Lets one primary after another die and asks the name server, again and again, until each answer is another. */
-async function failAll(specs: readonly HostedVmSpec[], guests: Guests, server: NameServer): Promise<Timing[]> {
+async function failAll(
+  specs: readonly HostedVmSpec[],
+  server: NameServer,
+  failures: readonly Failure[],
+): Promise<Timing[]> {
   const timings: Timing[] = [];
-  for (const [index, spec] of specs.entries()) {
+  for (const { id, death, afterMs, strike } of failures) {
     setTimeout(() => {
-      const death = deathOf(index);
-      timings.push({ id: spec.id, death, at: Date.now() });
-      guests.die(spec.primary.address!, death);
-    }, index * everyMs);
+      timings.push({ id, death, at: Date.now() });
+      strike();
+    }, afterMs);
   }
   await eventually(
     'every answer to change',
@@ -310,6 +370,7 @@ function figuresOf(timings: readonly Timing[], events: readonly UmbraEvent[]): F
     detected: at(id, 'failed-detected') - failedAt,
     decided: at(id, 'failover-decided') - at(id, 'failed-detected'),
     answer: answerAt! - at(id, 'failover-decided'),
+    fence: fenceAt(events, id) - failedAt,
     whole: answerAt! - failedAt,
   }));
   const figures: Figures = { vms: timings.length };
@@ -319,13 +380,20 @@ function figuresOf(timings: readonly Timing[], events: readonly UmbraEvent[]): F
     ['accepted', rows.filter(({ death }) => death === 'accepted')],
     ['dropped', rows.filter(({ death }) => death === 'dropped')],
   ] as const) {
-    for (const part of ['detected', 'decided', 'answer', 'whole'] as const) {
+    if (chosen.length === 0) continue;
+    for (const part of ['detected', 'decided', 'answer', 'whole', 'fence'] as const) {
       const values = chosen.map((row) => row[part]);
       figures[`${name}.${part}.p50Ms`] = quantile(values, 0.5);
       figures[`${name}.${part}.p95Ms`] = quantile(values, 0.95);
     }
   }
   return figures;
+}
+
+/** Infinite where no fence was waited for. */
+function fenceAt(events: readonly UmbraEvent[], id: string): number {
+  const told = events.filter((event) => event.hostedVmId === id && fenceKinds.includes(event.kind));
+  return Math.min(...told.map(({ at }) => at), Number.POSITIVE_INFINITY);
 }
 
 function quantile(values: readonly number[], share: number): number {
@@ -336,9 +404,12 @@ function quantile(values: readonly number[], share: number): number {
 function print(figures: Figures): void {
   const cell = (name: string): string => String(figures[name]).padStart(8);
   console.log(`${figures['vms']} hosted VMs; milliseconds, p50 and p95`);
-  console.log('          failure->detected  detected->decided    decided->answer     failure->answer');
+  console.log(
+    '          failure->detected  detected->decided    decided->answer     failure->answer      failure->fence',
+  );
   for (const name of ['all', 'refused', 'accepted', 'dropped']) {
-    const parts = ['detected', 'decided', 'answer', 'whole'].map(
+    if (figures[`${name}.whole.p50Ms`] === undefined) continue;
+    const parts = ['detected', 'decided', 'answer', 'whole', 'fence'].map(
       (part) => `${cell(`${name}.${part}.p50Ms`)} ${cell(`${name}.${part}.p95Ms`)}`,
     );
     console.log(`${name.padEnd(10)}${parts.join('   ')}`);

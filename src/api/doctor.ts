@@ -5,6 +5,7 @@ import type { DemandStore } from '../ports/demand-store.ts';
 import type { GuestsInUse, Hypervisor } from '../ports/hypervisor.ts';
 import type { NameServer } from '../ports/name-server.ts';
 import type { InventoryStore } from '../ports/registry.ts';
+import { firewallFinding } from './firewall-finding.ts';
 
 /** One line of `umbra doctor`. */
 export type Finding = {
@@ -151,16 +152,17 @@ async function proxmox({ hypervisorOf }: DoctorDeps, cluster: string, guests: Gu
     cluster,
     async () => {
       const hypervisor = await hypervisorOf(cluster);
-      const [rights, view] = await Promise.all([
+      const [rights, view, firewall] = await Promise.all([
         hypervisor.checkRights(undefined, guests),
         hypervisor.observeCluster(),
+        firewallFinding(cluster, hypervisor),
       ]);
-      return { rights, view };
+      return { rights, view, firewall };
     },
     mend,
   );
   if (looked.value === undefined) return looked.failed === undefined ? [] : [looked.failed];
-  const { rights, view } = looked.value;
+  const { rights, view, firewall } = looked.value;
   const online = view.nodes.filter((node) => node.online).length;
   const quorum: Finding = {
     check: 'proxmox',
@@ -176,12 +178,14 @@ async function proxmox({ hypervisorOf }: DoctorDeps, cluster: string, guests: Gu
     return [
       quorum,
       ...hidden,
+      ...firewall,
       { check: 'rights', subject: cluster, verdict: 'ok', text: `all ${rights.length} privileges granted` },
     ];
   }
   return [
     quorum,
     ...hidden,
+    ...firewall,
     ...missing.map(({ privilege, path, mend: command }) => ({
       check: 'rights',
       subject: cluster,

@@ -1,9 +1,9 @@
 import type { Reason } from './reason.ts';
 
 /**
- * What came of making certain that an instance cannot serve any more. Only `stopped` is proof. `isolated` serves nobody
- * and writes nothing for as long as nobody lets it: enough where running twice is harmless (`stateless`), and to be
- * stopped for good. `unreachable`: its node gave no sign, so it may run there. `held`: it runs, and somebody's operation
+ * What came of making certain that an instance cannot serve any more. Only `stopped` is proof. `isolated` takes no
+ * request for as long as nobody lets it, because it stands still or its traffic is dropped: enough where running twice is
+ * harmless (`stateless`), and to be stopped for good. `unreachable`: its node gave no sign, so it may run there. `held`: it runs, and somebody's operation
  * keeps it from being stopped; `proof` says whose, and what a human can do.
  */
 export type Fence =

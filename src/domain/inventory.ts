@@ -28,6 +28,8 @@ export type ClusterSpec = {
     /** Memory held over time: at most so many GiB-hours in each window, counted from midnight UTC for whole days. */
     readonly memoryTime?: { readonly maxGiBHours: number; readonly windowMs: number };
   };
+  /** Shadows get a firewall that drops everything, switched on as the last rung of a fence. */
+  readonly fenceFirewall?: boolean;
   /** Clones running at once on one storage. */
   readonly clonesPerStorage: number;
   /** A freed VMID or address is not given out again for this long. */

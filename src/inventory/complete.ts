@@ -51,6 +51,7 @@ function completeCluster(written: WrittenCluster): ClusterSpec {
       caFile: written.caFile,
       pool: written.pool,
       storage: written.storage,
+      fenceFirewall: written.fenceFirewall,
     }),
     vmids: written.vmids,
     addresses: { from, to, prefix, ...present({ gateway }) },

@@ -91,6 +91,10 @@ const clusterShape = mapping(
       ),
       'hard limits on what shadows may use',
     ),
+    fenceFirewall: optional(
+      read.truth,
+      "shadows get a guest firewall that drops everything, switched on as a fence's last rung; off unless told",
+    ),
     clonesPerStorage: byDefault(read.whole(1, 64), 2, 2, 'clones running at once on one storage'),
     quarantine: byDefault(read.duration(0, 30 * dayMs), hourMs, '1h', 'a freed VMID or address rests this long'),
     failovers: optional(

@@ -192,6 +192,8 @@ export interface Hypervisor {
   ): Promise<ConfigDrift[]>;
   /** All that is needed, granted or not. */
   checkRights(signal?: AbortSignal, guests?: GuestsInUse): Promise<RightsFinding[]>;
+  /** Whether a fence by firewall would hold; undefined where the inventory does not want one. */
+  observeFirewall?(signal?: AbortSignal): Promise<boolean | undefined>;
   /** One call for one guest. Undefined where Proxmox does not tell it: before version 9, or while the guest is stopped. */
   observePressure?(ref: GuestRef, signal?: AbortSignal): Promise<GuestPressure | undefined>;
   observeAgent?(ref: GuestRef, signal?: AbortSignal): Promise<AgentView>;

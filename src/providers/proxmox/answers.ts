@@ -135,6 +135,18 @@ export const interfaces = z.object({
 
 export const freezeStatus = z.object({ result: z.string() }).or(z.string());
 
+/** Of a guest; what was never set is absent. */
+export const guestFirewall = z.object({
+  enable: flag.optional(),
+  policy_in: text.optional(),
+  policy_out: text.optional(),
+});
+export type GuestFirewall = z.infer<typeof guestFirewall>;
+
+export const datacenterFirewall = z.object({ enable: flag.optional() });
+
+export const firewallRules = z.array(z.object({ type: text, action: text }));
+
 export const nextId = z.coerce.string();
 
 export const storageStatus = z.object({ active: flag.optional(), enabled: flag.optional() });

@@ -225,6 +225,30 @@ export class Calls {
     );
   }
 
+  async datacenterFirewall() {
+    const answer = await this.#api.cluster.firewall.options.$get();
+    return checked(answers.datacenterFirewall, 'datacenter firewall', answer);
+  }
+
+  async guestFirewall(node: string, vmid: number) {
+    const answer = await this.#guest(node, vmid).firewall.options.$get();
+    return checked(answers.guestFirewall, 'firewall', answer);
+  }
+
+  async guestFirewallRules(node: string, vmid: number) {
+    const answer = await this.#guest(node, vmid).firewall.rules.$get();
+    return checked(answers.firewallRules, 'firewall rules', answer);
+  }
+
+  /** Written at once, whatever lock the guest has; in force when pve-firewall has read it. */
+  async changeGuestFirewall(
+    node: string,
+    vmid: number,
+    options: { readonly enable: boolean; readonly policy_in?: 'DROP'; readonly policy_out?: 'DROP' },
+  ): Promise<void> {
+    await this.#guest(node, vmid).firewall.options.$put(options);
+  }
+
   async storageStatus(node: string, storage: string) {
     return checked(
       answers.storageStatus,

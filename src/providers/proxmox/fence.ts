@@ -1,6 +1,7 @@
 import type { Fence } from '../../domain/fence.ts';
 import type { GuestRef, GuestView } from '../../ports/hypervisor.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
+import { ensureTrafficDropped, ensureTrafficPasses } from './guest-firewall.ts';
 import { observed } from './guest.ts';
 import { ensureHaIgnored, haFenceProof, isManaged } from './ha.ts';
 import { heldBy } from './locks.ts';
@@ -54,7 +55,7 @@ async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | und
     if (!view.nodeOnline) return await fencedWithNode(work, view, notIgnored);
     if (isStill(view)) {
       if (!(await staysStopped(work, ref))) continue;
-      await keepFromBooting(work, ref);
+      await afterwards(work, view);
       return stopped(`stopped, read back from ${view.node}`);
     }
     // HA has heard us and acts in rounds: until it does there is nothing to ask again.
@@ -106,7 +107,7 @@ async function step(work: Work, view: GuestView, rung: Rung): Promise<Isolated |
     case 'pause':
       return await ensureStandingStill(work, view);
     case 'drop-traffic':
-      return undefined;
+      return await ensureCutOff(work, view);
   }
 }
 
@@ -124,6 +125,17 @@ async function ensureStandingStill(work: Work, view: GuestView): Promise<Isolate
     fenced: false,
     proof: `VM ${ref.vmid} is paused, read back twice from ${node}: it serves nobody and writes nothing${lock}`,
   };
+}
+
+/** Where it is not prepared, or cannot be switched on, this rung is as if it were not there. */
+async function ensureCutOff(work: Work, view: GuestView): Promise<Isolated | undefined> {
+  try {
+    const proof = await ensureTrafficDropped(work, view);
+    return proof === undefined ? undefined : { kind: 'isolated', fenced: false, proof };
+  } catch (error) {
+    work.log.warn({ vmid: view.ref.vmid }, `fence: its firewall could not be switched on: ${String(error)}`);
+    return undefined;
+  }
 }
 
 function resumed({ ref, node }: GuestView): ProxmoxError {
@@ -177,11 +189,13 @@ async function staysStopped(work: Work, ref: GuestRef): Promise<boolean> {
 }
 
 /** Best effort and after the proof: a stopped guest must not come back with its node. A lock may forbid to say so. */
-async function keepFromBooting(work: Work, ref: GuestRef): Promise<void> {
+async function afterwards(work: Work, view: GuestView): Promise<void> {
+  const { vmid } = view.ref;
   const brief = { ...work, timing: { ...work.timing, lockedMs: afterwardsMs } };
   try {
-    await ensureConfig(brief, ref.vmid, (config) => remaining({ onboot: '0', ...config }, { onboot: 0 }));
+    await ensureTrafficPasses(brief, view);
+    await ensureConfig(brief, vmid, (config) => remaining({ onboot: '0', ...config }, { onboot: 0 }));
   } catch (error) {
-    work.log.warn({ vmid: ref.vmid }, `fence: it is stopped, but would start with its node: ${String(error)}`);
+    work.log.warn({ vmid }, `fence: it is stopped, but would start with its node: ${String(error)}`);
   }
 }

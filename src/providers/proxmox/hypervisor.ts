@@ -12,6 +12,7 @@ import { isFailure } from './errors.ts';
 import { explained } from './explained.ts';
 import { ensureFenced } from './fence.ts';
 import { ensureFlat } from './flatten.ts';
+import { ensurePrepared, isEnforced } from './guest-firewall.ts';
 import { live, observed, pressureOf } from './guest.ts';
 import { storages } from './guest-config.ts';
 import { isManaged } from './ha.ts';
@@ -29,7 +30,10 @@ import type { Deadlines } from './transport.ts';
 import { within } from './waiting.ts';
 
 export type ProxmoxOptions = {
-  readonly cluster: Pick<ClusterSpec, 'name' | 'endpoints' | 'fingerprint' | 'vmids' | 'pool' | 'storage'>;
+  readonly cluster: Pick<
+    ClusterSpec,
+    'name' | 'endpoints' | 'fingerprint' | 'vmids' | 'pool' | 'storage' | 'fenceFirewall'
+  >;
   /** Content of the token file; read again every few seconds, so that a rotated token needs no restart. */
   readonly token: () => Promise<string>;
   /** PEM of the CA, when the cluster names one. */
@@ -89,7 +93,9 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
     ensureShadow: async (spec, signal) => {
       // The token's rights hold in the cluster's pool: a clone outside it could not even be configured.
       const pooled = spec.pool === undefined && cluster.pool !== undefined ? { ...spec, pool: cluster.pool } : spec;
-      return await ensureShadow(work(site, signal), pooled);
+      const made = await ensureShadow(work(site, signal), pooled);
+      if (cluster.fenceFirewall === true) await ensurePrepared(work(site, signal), spec.ref);
+      return made;
     },
     ensurePower: async (ref, wanted, signal) => await ensurePower(work(site, signal, { urgent: true }), ref, wanted),
     ensureFenced: async (ref, signal) => await ensureFenced(work(site, signal, { urgent: true }), ref),
@@ -120,6 +126,8 @@ export function proxmoxHypervisor(options: ProxmoxOptions): Hypervisor & { close
       };
       return findings(ground, await tokenId(), permissions);
     },
+    observeFirewall: async (signal) =>
+      cluster.fenceFirewall === true ? await isEnforced(work(site, signal)) : undefined,
     observePressure: async (ref, signal) => await pressureOf(work(site, signal), ref.vmid),
     observeAgent: async (ref, signal) => await observeAgent(work(site, signal), ref),
     close: async () => await engine.close(),

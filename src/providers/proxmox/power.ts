@@ -1,5 +1,6 @@
 import type { GuestRef, GuestView, PowerState } from '../../ports/hypervisor.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
+import { ensureTrafficPasses } from './guest-firewall.ts';
 import { live } from './guest.ts';
 import { isManaged, requireHaCalm } from './ha.ts';
 import type { Work } from './site.ts';
@@ -53,6 +54,8 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
       await work.waiting.pause(work.timing.lookMs);
       continue;
     }
+    // What a fence has cut off is to be reached again before it serves.
+    if (wanted === 'running') await ensureTrafficPasses(work, view);
     if (managed) await requireHaCalm(work, ref.vmid, view.ha ?? '');
     try {
       await carryOut(work, view, step);

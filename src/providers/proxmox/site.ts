@@ -38,7 +38,7 @@ export const defaultTiming: Timing = {
 
 /** One cluster as the provider knows it; shared by all calls. */
 export type Site = {
-  readonly spec: Pick<ClusterSpec, 'name' | 'vmids' | 'pool' | 'storage'>;
+  readonly spec: Pick<ClusterSpec, 'name' | 'vmids' | 'pool' | 'storage' | 'fenceFirewall'>;
   readonly calls: Calls;
   readonly log: ProxmoxLog;
   readonly timing: Timing;

@@ -117,10 +117,6 @@ export const taskList = z.array(
 
 export const permissions = z.record(z.string(), z.record(z.string(), number));
 
-export const pending = z.array(
-  z.object({ key: text, value: z.unknown().optional(), pending: z.unknown().optional(), delete: number.optional() }),
-);
-
 export const interfaces = z.object({
   result: z.array(
     z.object({

@@ -91,10 +91,6 @@ export class Calls {
     return guestConfig(checked(answers.config, 'configuration', await this.#guest(node, vmid).config.$get(of)));
   }
 
-  async pending(node: string, vmid: number) {
-    return checked(answers.pending, 'pending changes', await this.#guest(node, vmid).pending.$get());
-  }
-
   /** Synchronous; refused when the configuration is no longer the one with this digest. */
   async changeConfig(node: string, vmid: number, change: ConfigChange, digest: string | undefined): Promise<void> {
     await this.#guest(node, vmid).config.$put({

@@ -16,6 +16,17 @@ export type Lab = {
 
 export const vmids = { from: 9001, to: 9100 };
 
+/** The provider's waits, short. As in the world, a fence is tried for longer than a daemon stands still. */
+export const labTiming: NonNullable<ProxmoxOptions['timing']> = {
+  settleMs: 900,
+  lookMs: 60,
+  lockedMs: 20_000,
+  powerMs: 5_000,
+  haMs: 5_000,
+  shutdownSeconds: 2,
+  fenceMs: 5_000,
+};
+
 export type LabOptions = {
   readonly sim?: Partial<SimulatorOptions>;
   readonly provider?: Partial<ProxmoxOptions>;
@@ -73,15 +84,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     token: () => Promise.resolve(`${token.id}=${token.secret}`),
     log: { debug: () => undefined, info: note, warn: note },
     deadlines: { connectMs: 500, readMs: 2_000, writeMs: 1_500, bodyMs: 500 },
-    timing: {
-      settleMs: 900,
-      lookMs: 60,
-      lockedMs: 20_000,
-      powerMs: 5_000,
-      haMs: 5_000,
-      shutdownSeconds: 2,
-      fenceMs: 1_500,
-    },
+    timing: labTiming,
     ...options.provider,
   });
   return {

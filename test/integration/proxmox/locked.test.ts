@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Lab } from './lab.ts';
-import { openLab, ref, tasksOf } from './lab.ts';
+import { labTiming, openLab, ref, tasksOf } from './lab.ts';
 
 jest.setTimeout(60_000);
 
@@ -12,7 +12,10 @@ let asked: string[];
 
 beforeEach(async () => {
   asked = [];
-  lab = await openLab({ sim: { log: (line) => void asked.push(line) } });
+  lab = await openLab({
+    sim: { log: (line) => void asked.push(line) },
+    provider: { timing: { ...labTiming, fenceMs } },
+  });
 });
 afterEach(() => lab.close());
 

@@ -14,8 +14,6 @@ import { ensureConfig, remaining } from './writing.ts';
 
 /** Nothing else: a guest with rules of its own is firewalled by somebody, whose rules are not ours to switch. */
 const dropsAll = { policy_in: 'DROP', policy_out: 'DROP' } as const;
-/** pve-firewall reads what was written every ten seconds. */
-const takesHoldMs = 12_000;
 
 /** On a shadow that has just been made: it stands still, so its cards may change. */
 export async function ensurePrepared(work: Work, ref: GuestRef): Promise<void> {
@@ -47,7 +45,7 @@ export async function ensureTrafficDropped(work: Work, view: GuestView): Promise
   const { vmid } = view.ref;
   if (options.enable !== true) {
     await work.calls.changeGuestFirewall(node, vmid, { enable: true });
-    await work.waiting.pause(takesHoldMs);
+    await work.waiting.pause(work.timing.firewallMs);
   }
   if ((await work.calls.guestFirewall(node, vmid)).enable !== true) return undefined;
   return `the firewall of VM ${vmid} on ${node} drops every new connection; it runs on, and may write to its disk`;

@@ -45,6 +45,8 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
     if (wanted === 'running' || wanted === 'paused') requireConfigured(view, wanted);
     const managed = isManaged(view.ha);
     const step = nextPowerStep(view.power, wanted, managed);
+    // What a fence has cut off is to be reached again before it serves, also when it has run on all the time.
+    if (wanted === 'running') await ensureTrafficPasses(work, view);
     if (step === 'done') return view;
     if (typeof step === 'object') throw refused(view, wanted, step.refused);
     const limitMs = managed ? work.timing.haMs : work.timing.powerMs + work.timing.shutdownSeconds * 1_000;
@@ -54,8 +56,6 @@ export async function ensurePower(work: Work, ref: GuestRef, wanted: PowerState)
       await work.waiting.pause(work.timing.lookMs);
       continue;
     }
-    // What a fence has cut off is to be reached again before it serves.
-    if (wanted === 'running') await ensureTrafficPasses(work, view);
     if (managed) await requireHaCalm(work, ref.vmid, view.ha ?? '');
     try {
       await carryOut(work, view, step);

@@ -21,6 +21,8 @@ export type Timing = {
   readonly shutdownSeconds: number;
   /** A fence that is refused is tried again for so long; then it is said what stands in its way. */
   readonly fenceMs: number;
+  /** pve-firewall reads every ten seconds what was written; until then it holds nothing back. */
+  readonly firewallMs: number;
   /** A look at the whole cluster, in all: what has not been read by then is shown as the cluster's list has it. */
   readonly observationMs: number;
 };
@@ -33,6 +35,7 @@ export const defaultTiming: Timing = {
   haMs: 180_000,
   shutdownSeconds: 60,
   fenceMs: 60_000,
+  firewallMs: 12_000,
   observationMs: 5_000,
 };
 

@@ -25,6 +25,7 @@ export const labTiming: NonNullable<ProxmoxOptions['timing']> = {
   haMs: 5_000,
   shutdownSeconds: 2,
   fenceMs: 5_000,
+  firewallMs: 500,
 };
 
 export type LabOptions = {
@@ -36,6 +37,7 @@ export type LabOptions = {
   /** HA manages a primary: then the manual grants one right more. */
   readonly usesHa?: boolean;
   readonly release?: Release;
+  readonly fenceFirewall?: true;
   /** Of the cluster; `lab` unless told. */
   readonly name?: string;
 };
@@ -79,6 +81,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
       endpoints: options.endpoints?.(sim) ?? [sim.url],
       vmids,
       pool: 'umbra',
+      ...(options.fenceFirewall === undefined ? {} : { fenceFirewall: options.fenceFirewall }),
       ...(sim.fingerprint === undefined ? {} : { fingerprint: sim.fingerprint }),
     },
     token: () => Promise.resolve(`${token.id}=${token.secret}`),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Lab } from './lab.ts';
-import { labTiming, openLab, ref, tasksOf } from './lab.ts';
+import { labTiming, openLab, ref, shadow, tasksOf } from './lab.ts';
 
 jest.setTimeout(60_000);
 
@@ -100,4 +100,50 @@ test('a guest that QEMU does not stop is paused, and stopped at the next try', a
   await lab.sim.fault('task fail next qmstop VM 101 qmp command failed');
   await expect(fence()).resolves.toMatchObject({ kind: 'isolated', fenced: false });
   await expect(fence()).resolves.toMatchObject({ kind: 'stopped', fenced: true });
+});
+
+describe('where the inventory asks for a fence by firewall', () => {
+  const fence9001 = () => lab.hypervisor.ensureFenced(ref(9001));
+  const fate = () => {
+    const { machines, firewalls } = lab.sim.cluster;
+    return firewalls.fateOf(machines.get(9001)!, { way: 'in', port: 80, peer: '192.0.2.7' });
+  };
+  const inDatacenter = (enable: string): void => {
+    const file = { options: { enable }, aliases: new Map(), sets: new Map(), rules: [] };
+    lab.sim.cluster.world.firewalls.set('firewall/cluster.fw', file);
+  };
+
+  beforeEach(async () => {
+    await lab.close();
+    lab = await openLab({
+      fenceFirewall: true,
+      sim: { timing: { firewallPeriodMs: 200 } },
+      provider: { timing: { ...labTiming, fenceMs } },
+    });
+    await lab.hypervisor.ensureShadow(shadow(1));
+    await lab.hypervisor.ensurePower(ref(9001), 'running');
+    await lab.sim.fault('vm 9001 lock snapshot');
+  });
+
+  test('a locked shadow takes no connection any more, and is reached again before it serves', async () => {
+    inDatacenter('1');
+    await expect(fence9001()).resolves.toMatchObject({
+      kind: 'isolated',
+      fenced: false,
+      proof: expect.stringContaining('drops every new connection'),
+    });
+    expect(fate()).toBe('drop');
+    await lab.sim.fault('vm 9001 unlock');
+    await lab.hypervisor.ensurePower(ref(9001), 'running');
+    lab.sim.cluster.firewalls.apply();
+    expect(fate()).toBe('accept');
+  });
+
+  test('nothing is claimed while the datacenter firewall is off, and doctor can tell', async () => {
+    await expect(fence9001()).resolves.toMatchObject({ kind: 'held' });
+    expect(fate()).toBe('accept');
+    await expect(lab.hypervisor.observeFirewall!()).resolves.toBe(false);
+    inDatacenter('1');
+    await expect(lab.hypervisor.observeFirewall!()).resolves.toBe(true);
+  });
 });

@@ -21,6 +21,8 @@ type Isolated = Fence & { readonly kind: 'isolated' };
 
 // Two looks, apart: a start that was sent before our stop may still be carried out after it.
 const secondLookMs = 700;
+/** A guest that runs again after so many stops is started by somebody as often as we stop it. */
+const stopsInVain = 3;
 /** What is done for good measure once the proof is there does not keep anybody waiting for it. */
 const afterwardsMs = 3_000;
 
@@ -48,6 +50,7 @@ async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | und
   const { waiting, timing } = work;
   const startedAt = waiting.now();
   let askedHaAt: number | undefined;
+  let stops = 0;
   for (;;) {
     const found = await observed(work, ref.vmid);
     if (found === undefined) return stopped(`no node of ${work.spec.name} has VM ${ref.vmid} any more`);
@@ -59,14 +62,19 @@ async function ensureStopped(work: Work, ref: GuestRef, notIgnored: string | und
       return stopped(`stopped, read back from ${view.node}`);
     }
     // HA has heard us and acts in rounds: until it does there is nothing to ask again.
-    const haHasHeard = askedHaAt !== undefined && waiting.now() - askedHaAt < timing.haMs;
+    const haHasHeard = isManaged(view.ha) && askedHaAt !== undefined && waiting.now() - askedHaAt < timing.haMs;
     if (view.power === 'running' && haHasHeard && view.lock === undefined) {
       await waiting.pause(timing.lookMs);
       continue;
     }
     const end = await climb(work, view);
     if (end.kind === 'isolated') return end;
-    if (end.kind === 'done' && notIgnored !== undefined && isManaged(view.ha)) askedHaAt = waiting.now();
+    if (end.kind === 'done') {
+      if (notIgnored !== undefined && isManaged(view.ha)) askedHaAt = waiting.now();
+      stops += 1;
+      // Whether it has stopped is for the next look to say; a guest that runs each time is started by somebody.
+      if (stops < stopsInVain) continue;
+    }
     if (end.kind === 'refused' && waiting.aborted()) throw end.error;
     const limitMs = askedHaAt === undefined || view.lock !== undefined ? timing.fenceMs : timing.haMs;
     if (waiting.now() - startedAt >= limitMs) {

@@ -1,4 +1,5 @@
 import { proxmoxHypervisor } from '../../src/providers/proxmox/hypervisor.ts';
+import { grantsFor } from '../../src/providers/proxmox/privileges.ts';
 import type { Hypervisor } from '../../src/ports/hypervisor.ts';
 import { demoWorld, startSimulator } from '../../src/sim/simulator.ts';
 
@@ -20,7 +21,7 @@ export type BenchCluster = {
 
 /** A simulated Proxmox with the times of a real one, its guests listening, and our provider on it. */
 export async function startCluster(ids: readonly string[], guestPort: number): Promise<BenchCluster> {
-  const { world, token } = demoWorld({ names: ids, network, memoryMiB: 512, cores: 1 });
+  const { world, token } = demoWorld({ grants: grantsFor, names: ids, network, memoryMiB: 512, cores: 1 });
   for (const guest of world.guests.values()) if (guest.vmid !== 9000) guest.node = primariesOn;
   const sim = await startSimulator({
     ...{ world, host: '127.0.0.1', port: 0, tls: true, guestPort },

@@ -42,7 +42,10 @@ const methods: Readonly<Record<Exclude<keyof Hypervisor, 'close'>, Method>> = {
   ensureFlat: { act: (hypervisor) => hypervisor.ensureFlat!(ref(9001)), end: offline },
   configDrift: { act: (hypervisor) => hypervisor.configDrift(ref(101), ref(9001)), end: offline },
   observeLeftOvers: { act: (hypervisor) => hypervisor.observeLeftOvers!(), end: { value: [] } },
-  checkRights: { act: (hypervisor) => hypervisor.checkRights(undefined, [102]), end: { value: expect.anything() } },
+  checkRights: {
+    act: (hypervisor) => hypervisor.checkRights(undefined, { primaries: [102], templates: [9000] }),
+    end: { value: expect.anything() },
+  },
   observeFirewall: { act: (hypervisor) => hypervisor.observeFirewall!(), end: { value: undefined } },
   observePressure: { act: (hypervisor) => hypervisor.observePressure!(ref(9001)), end: offline },
   observeAgent: { act: (hypervisor) => hypervisor.observeAgent!(ref(9001)), end: offline },

@@ -267,22 +267,19 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 const dataOf = (body: unknown): unknown => (isObject(body) ? body['data'] : undefined);
 
+/** What names a row of a list, the first of these that it has; entries of rights are named by all three of theirs. */
+const names = [
+  ...['key', 'volid', 'storage', 'poolid', 'sid', 'roleid', 'realm', 'userid', 'tokenid', 'groupid', 'iface'],
+  ...['name', 'node'],
+];
+
 /** Lists of rows come in the order of a hash; rows are brought into one by what names them. */
 function unordered(theirs: readonly unknown[], ours: readonly unknown[]): [readonly unknown[], readonly unknown[]] {
   const nameOf = (row: unknown): string => {
     if (!isObject(row)) return typeof row === 'string' ? row : '';
-    return textOf(
-      row['id'] !== undefined && row['upid'] === undefined
-        ? row['id']
-        : (row['key'] ??
-            row['volid'] ??
-            row['storage'] ??
-            row['poolid'] ??
-            row['sid'] ??
-            row['name'] ??
-            row['node'] ??
-            ''),
-    );
+    if (row['ugid'] !== undefined) return ['path', 'ugid', 'roleid'].map((name) => textOf(row[name])).join(' ');
+    if (row['id'] !== undefined && row['upid'] === undefined) return textOf(row['id']);
+    return textOf(row[names.find((name) => row[name] !== undefined && row[name] !== null) ?? ''] ?? '');
   };
   const sortable = (rows: readonly unknown[]): boolean =>
     rows.every((row) => nameOf(row) !== '' && !(isObject(row) && row['upid'] !== undefined));

@@ -15,7 +15,9 @@ function rolesAt(world: World, id: string, path: string): Granted {
   for (const prefix of prefixes(path)) {
     const here = world.acls.filter((acl) => acl.path === prefix && (acl.propagate || prefix === path));
     const own = here.filter((acl) => acl.who === id);
-    const byGroup = here.filter((acl) => acl.who.startsWith('@') && world.groups.get(acl.who.slice(1))?.has(id));
+    const byGroup = here.filter(
+      (acl) => acl.who.startsWith('@') && world.groups.get(acl.who.slice(1))?.members.has(id),
+    );
     const taken = own.length > 0 ? own : byGroup;
     if (taken.length > 0) roles = new Map(taken.map((acl) => [acl.role, acl.propagate]));
   }

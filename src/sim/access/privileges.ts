@@ -1,88 +1,86 @@
 import type { Release } from '../world/world.ts';
 
-const always = [
-  'Datastore.Allocate',
-  'Datastore.AllocateSpace',
-  'Datastore.AllocateTemplate',
-  'Datastore.Audit',
-  'Group.Allocate',
-  'Mapping.Audit',
-  'Mapping.Modify',
-  'Mapping.Use',
-  'Permissions.Modify',
-  'Pool.Allocate',
-  'Pool.Audit',
-  'Realm.Allocate',
-  'Realm.AllocateUser',
-  'SDN.Allocate',
-  'SDN.Audit',
-  'SDN.Use',
-  'Sys.AccessNetwork',
-  'Sys.Audit',
-  'Sys.Console',
-  'Sys.Incoming',
-  'Sys.Modify',
-  'Sys.PowerMgmt',
-  'Sys.Syslog',
-  'User.Modify',
-  'VM.Allocate',
-  'VM.Audit',
-  'VM.Backup',
-  'VM.Clone',
-  'VM.Config.CDROM',
-  'VM.Config.CPU',
-  'VM.Config.Cloudinit',
-  'VM.Config.Disk',
-  'VM.Config.HWType',
-  'VM.Config.Memory',
-  'VM.Config.Network',
-  'VM.Config.Options',
-  'VM.Console',
-  'VM.Migrate',
-  'VM.PowerMgmt',
-  'VM.Snapshot',
-  'VM.Snapshot.Rollback',
-];
+type Group = { readonly root: string[]; readonly admin: string[]; readonly user: string[]; readonly audit: string[] };
 
-const agentOf9 = [
-  'VM.GuestAgent.Audit',
-  'VM.GuestAgent.FileRead',
-  'VM.GuestAgent.FileSystemMgmt',
-  'VM.GuestAgent.FileWrite',
-  'VM.GuestAgent.Unrestricted',
-  'VM.Replicate',
-];
+/** Privileges by what they are about, and by who usually has them: the built-in roles are made of these. */
+function groupsOf(release: Release): Record<string, Group> {
+  const is9 = release !== '8.4';
+  return {
+    VM: {
+      root: [],
+      admin: [
+        ...['Disk', 'CPU', 'Memory', 'Network', 'HWType', 'Options'].map((of) => `VM.Config.${of}`),
+        ...['VM.Allocate', 'VM.Clone', 'VM.Migrate', 'VM.Snapshot', 'VM.Snapshot.Rollback'],
+        // PVE 9 replaced VM.Monitor by finer ones for the guest agent.
+        ...(is9 ? ['VM.GuestAgent.Unrestricted', 'VM.Replicate'] : ['VM.Monitor']),
+      ],
+      user: [
+        ...['VM.Config.CDROM', 'VM.Config.Cloudinit', 'VM.Console', 'VM.Backup', 'VM.PowerMgmt'],
+        ...(is9 ? ['FileRead', 'FileSystemMgmt', 'FileWrite'].map((of) => `VM.GuestAgent.${of}`) : []),
+      ],
+      audit: ['VM.Audit', ...(is9 ? ['VM.GuestAgent.Audit'] : [])],
+    },
+    Sys: {
+      root: ['Sys.PowerMgmt', 'Sys.Modify', 'Sys.Incoming', 'Sys.AccessNetwork'],
+      admin: ['Sys.Console', 'Sys.Syslog'],
+      user: [],
+      audit: ['Sys.Audit'],
+    },
+    Datastore: {
+      root: [],
+      admin: ['Datastore.Allocate', 'Datastore.AllocateTemplate'],
+      user: ['Datastore.AllocateSpace'],
+      audit: ['Datastore.Audit'],
+    },
+    SDN: { root: [], admin: ['SDN.Allocate'], user: ['SDN.Use'], audit: ['SDN.Audit'] },
+    User: {
+      root: ['Realm.Allocate'],
+      admin: ['User.Modify', 'Group.Allocate', 'Realm.AllocateUser'],
+      user: [],
+      audit: [],
+    },
+    Pool: { root: [], admin: ['Pool.Allocate'], user: ['Pool.Audit'], audit: ['Pool.Audit'] },
+    Mapping: { root: [], admin: ['Mapping.Modify'], user: ['Mapping.Use'], audit: ['Mapping.Audit'] },
+  };
+}
 
-/** Every privilege of a release. PVE 9 replaced VM.Monitor by finer ones for the guest agent. */
-export const privilegesOf = (release: Release): string[] =>
-  release === '8.4' ? [...always, 'VM.Monitor'] : [...always, ...agentOf9];
+const known = new Map<Release, string[]>();
+const roles = new Map<Release, ReadonlyMap<string, ReadonlySet<string>>>();
+
+/** Every privilege of a release, sorted. */
+export function privilegesOf(release: Release): string[] {
+  const made = known.get(release) ?? [
+    ...new Set([
+      'Permissions.Modify',
+      ...Object.values(groupsOf(release)).flatMap(({ root, admin, user, audit }) => [root, admin, user, audit].flat()),
+    ]),
+  ];
+  known.set(release, made.sort());
+  return made;
+}
 
 /** The roles a cluster has without anybody defining them. */
-export function builtInRoles(release: Release): Map<string, Set<string>> {
-  const all = privilegesOf(release);
-  const agentAudit = release === '8.4' ? ['VM.Monitor'] : agentOf9.filter((name) => name.startsWith('VM.GuestAgent.'));
-  const vmUser = ['VM.Audit', 'VM.Backup', 'VM.Config.CDROM', 'VM.Config.Cloudinit', 'VM.Console', 'VM.PowerMgmt'];
-  return new Map([
-    ['Administrator', new Set(all)],
+export function builtInRoles(release: Release): ReadonlyMap<string, ReadonlySet<string>> {
+  const made = roles.get(release) ?? makeRoles(release);
+  roles.set(release, made);
+  return made;
+}
+
+function makeRoles(release: Release): Map<string, Set<string>> {
+  const groups = Object.entries(groupsOf(release));
+  const every = groups.map(([, group]) => group);
+  const all = new Map([
+    ['Administrator', new Set(privilegesOf(release))],
     ['NoAccess', new Set<string>()],
-    [
-      'PVEAdmin',
-      new Set(
-        all.filter(
-          (name) => !/^(Permissions|Realm\.Allocate$|Sys\.(PowerMgmt|Modify|AccessNetwork|Incoming))/.test(name),
-        ),
-      ),
-    ],
-    ['PVEAuditor', new Set(all.filter((name) => name.endsWith('.Audit') && !name.includes('GuestAgent')))],
-    ['PVEDatastoreAdmin', new Set(all.filter((name) => name.startsWith('Datastore.')))],
-    ['PVEDatastoreUser', new Set(['Datastore.AllocateSpace', 'Datastore.Audit'])],
-    ['PVEPoolAdmin', new Set(['Pool.Allocate', 'Pool.Audit'])],
-    ['PVEPoolUser', new Set(['Pool.Audit'])],
-    ['PVESDNUser', new Set(['SDN.Audit', 'SDN.Use'])],
-    [
-      'PVEVMAdmin',
-      new Set([...all.filter((name) => name.startsWith('VM.') && !name.includes('GuestAgent')), ...agentAudit]),
-    ],
-    ['PVEVMUser', new Set([...vmUser, ...(release === '8.4' ? ['VM.Monitor'] : ['VM.GuestAgent.Audit'])])],
+    ['PVETemplateUser', new Set(['VM.Audit', 'VM.Clone'])],
+    ['PVEAuditor', new Set(every.flatMap(({ audit }) => audit))],
+    ['PVEAdmin', new Set(every.flatMap(({ admin, user, audit }) => [admin, user, audit].flat()))],
   ]);
+  // Mappings of the host's devices are for Administrator, and for the role that is named after them.
+  all.get('PVEAdmin')!.delete('Mapping.Modify');
+  for (const [name, { admin, user, audit }] of groups) {
+    all.set(`PVE${name}Admin`, new Set([admin, user, audit].flat()));
+    if (user.length > 0) all.set(`PVE${name}User`, new Set([user, audit].flat()));
+  }
+  return all;
 }

@@ -1,4 +1,6 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { privilegesOf } from '../access/privileges.ts';
+import { releases } from '../world/world.ts';
 import { firewallFormats } from './firewall-words.ts';
 
 /** Says what is wrong with a value, or nothing. The text ends as the real one does, with a line break. */
@@ -23,6 +25,15 @@ const volume: Format = matches(volumeId, (value) => `unable to parse volume ID '
 const configId = matches(/^[a-z][a-z0-9_-]+$/i, (value) => `invalid configuration ID '${value}'`);
 const haResource = (value: string): boolean => /^[a-z]+:\S+$/.test(value);
 
+/** A user with its realm: at least three characters, at most sixty-four. */
+const userId: Format = (value) => {
+  if (value.length < 3) return `user name '${value}' is too short\n`;
+  if (value.length > 64) return `user name '${value}' is too long (${value.length} > 64)\n`;
+  return /^[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+$/.test(value)
+    ? undefined
+    : `value '${value}' does not look like a valid user name\n`;
+};
+
 /** Named formats of single values. A name followed by `-list` or `-opt` is made from these. */
 const single: Record<string, Format> = {
   ...firewallFormats,
@@ -41,7 +52,22 @@ const single: Record<string, Format> = {
         ? undefined
         : `pool name '${value}' contains invalid characters\n`,
   'pve-realm': matches(/^[A-Za-z][A-Za-z0-9.\-_]+$/, 'value does not look like a valid realm'),
-  'pve-priv': matches(/^[A-Za-z.]+$/, (value) => `unknown privilege '${value}'`),
+  'pve-priv': (value) =>
+    releases.some((release) => privilegesOf(release).includes(value)) ? undefined : `invalid privilege '${value}'\n`,
+  'pve-roleid': matches(/^[A-Za-z0-9.\-_]+$/, (value) => `role name '${value}' contains invalid characters`),
+  'pve-groupid': matches(/^[A-Za-z0-9.\-_]+$/, (value) => `group name '${value}' contains invalid characters`),
+  'pve-userid': userId,
+  'pve-tokenid': matches(
+    /^[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+![A-Za-z][A-Za-z0-9.\-_]+$/,
+    (value) => `value '${value}' does not look like a valid token ID`,
+  ),
+  email: matches(
+    /^[\w+\-~]+(?:\.[\w+\-~]+)*@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*$/,
+    'value does not look like a valid email address',
+  ),
+  'pve-iface': (value) =>
+    /^[a-zA-Z][a-zA-Z0-9_]{1,20}(?:[:.]\d+)?$/.test(value) ? undefined : `invalid network interface name '${value}'\n`,
+  'pve-storage-path': matches(/^\/./, 'value does not look like a valid absolute path'),
   'pve-tag': matches(/^[a-z0-9_][a-z0-9_\-+.]*$/i, 'invalid characters in tag'),
   'pve-volume-id': volume,
   'pve-volume-id-or-qm-path': (value) =>

@@ -26,6 +26,11 @@ import { statusHandlers } from './handlers/status.ts';
 import { vzdumpHandlers } from './handlers/vzdump.ts';
 import { monitorHandlers } from './handlers/monitor.ts';
 import { taskHandlers } from './handlers/tasks.ts';
+import { aclHandlers } from './handlers/acl.ts';
+import { groupHandlers } from './handlers/groups.ts';
+import { roleHandlers } from './handlers/roles.ts';
+import { tokenHandlers } from './handlers/api-tokens.ts';
+import { userHandlers } from './handlers/users.ts';
 import type { Handler, Operation } from './operation.ts';
 
 /** What carries out each row of the tables, by `METHOD path`. */
@@ -58,6 +63,11 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...taskHandlers,
   ...vzdumpHandlers,
   ...monitorHandlers,
+  ...userHandlers,
+  ...tokenHandlers,
+  ...roleHandlers,
+  ...groupHandlers,
+  ...aclHandlers,
 };
 
 export function handlerOf(operation: Operation): Handler {

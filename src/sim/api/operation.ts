@@ -17,7 +17,15 @@ export type Permission =
       /** Counts as missing when this parameter is not given. */
       readonly requireParameter?: string;
     }
-  | { readonly kind: 'and' | 'or'; readonly of: readonly Permission[] };
+  | { readonly kind: 'and' | 'or'; readonly of: readonly Permission[] }
+  /** The user of the path in person, which no token is. */
+  | { readonly kind: 'self' }
+  /** On the realm of the user named. */
+  | { readonly kind: 'realm'; readonly privilege: string }
+  /** On all groups, or on one the user is in; a user who is made or moved needs it on each group of the call. */
+  | { readonly kind: 'userGroups'; readonly any: readonly string[]; readonly groups?: 'create' | 'update' }
+  /** Who may hand out rights on a path. */
+  | { readonly kind: 'modify'; readonly path: string };
 
 /** One row of the tables: what a method at a path takes and needs. */
 export type Operation = {

@@ -1,3 +1,4 @@
+import { accessOperations } from './access-operations.ts';
 import { backupOperations } from './backup-operations.ts';
 import { bulkOperations } from './bulk-operations.ts';
 import { diskChoice, diskNames, guestOptions, unusedNames, updateOnly } from './guest-options.ts';
@@ -447,6 +448,7 @@ const agentRows: Operation[] = [
 /** Every operation the simulator knows. */
 export const operations: readonly Operation[] = [
   ...clusterRows,
+  ...accessOperations,
   ...bulkOperations,
   ...haOperations,
   ...firewallOperations,

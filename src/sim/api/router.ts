@@ -1,9 +1,11 @@
+import { normalAclPath, requireModify } from '../access/acl-paths.ts';
 import { check, checkAny } from '../access/permissions.ts';
 import type { Identity } from '../access/permissions.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Release } from '../world/world.ts';
 import { operations } from './operations.ts';
 import type { Operation, Permission } from './operation.ts';
+import { realmOf, requireUser, requireUserGroups } from '../access/users.ts';
 import { notPermitted, Refusal } from './refusal.ts';
 import type { Values } from './parameters.ts';
 
@@ -54,6 +56,7 @@ const plain = (value: Values[string] | undefined): string =>
 
 /** 403 unless the caller has what the operation asks. Comes before the parameters are looked at. */
 export function requirePermission(cluster: Cluster, who: Identity, permission: Permission, values: Values): void {
+  const user = plain(values['userid']);
   switch (permission.kind) {
     case 'anybody':
     case 'world':
@@ -71,6 +74,23 @@ export function requirePermission(cluster: Cluster, who: Identity, permission: P
       const path = permission.path.replace(/\{(\w+)\}/g, (_, name: string) => plain(values[name]));
       if (permission.any) checkAny(cluster.world, who, path, permission.any);
       else check(cluster.world, who, path, permission.all ?? []);
+      return;
+    }
+    case 'self':
+      requireUser(cluster.world, user);
+      if (who.id !== user) throw notPermitted();
+      return;
+    case 'realm':
+      check(cluster.world, who, `/access/realm/${realmOf(user)}`, [permission.privilege]);
+      return;
+    case 'userGroups':
+      requireUserGroups(cluster.world, who, user, permission, values['groups']);
+      return;
+    case 'modify': {
+      // A path that is none is refused by who carries it out, as a parameter.
+      const path = normalAclPath(permission.path.replace(/\{(\w+)\}/g, (_, name: string) => plain(values[name])));
+      if (path !== undefined) requireModify(cluster.world, who, path);
+      else throw notPermitted();
     }
   }
 }

@@ -146,7 +146,7 @@ export class NodeListener {
   ): Promise<Reply> {
     const cluster = this.#cluster;
     let who: Identity = { id: '', user: '' };
-    const needsNobody = /^\/access\/ticket\/?$/.test(path);
+    const needsNobody = /^\/access\/ticket\/?$/.test(path) || (method === 'GET' && /^\/access\/domains\/?$/.test(path));
     try {
       if (!needsNobody) who = authenticate(cluster, request);
     } catch (error) {

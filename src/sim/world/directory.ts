@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { without } from '../without.ts';
 import { readArchives, writeArchives } from './archive-files.ts';
+import { formatUsers, readUsers } from './users-file.ts';
 import { readFirewalls, writeFirewalls } from './firewall-files.ts';
 import { formatGuestConfig, parseGuestConfig } from './guest-config.ts';
 import type { GuestConfig } from './guest-config.ts';
@@ -43,7 +44,7 @@ export async function loadWorld(folder: string): Promise<World> {
   }
   world.release = release as Release;
   for (const storage of parseStorages(await read('storage.cfg'))) world.storages.set(storage.id, storage);
-  readUsers(world, await read('user.cfg'));
+  readUsers(world, lines(await read('user.cfg')));
   for (const line of lines(await read('priv/token.cfg'))) {
     const [id, secret] = line.split(/\s+/);
     const token = world.tokens.get(id!) ?? { id: id!, expire: 0, privsep: false, secret: '' };
@@ -100,33 +101,6 @@ const parseStorages = (text: string): WorldStorage[] =>
     options: without(options, 'sim-size'),
     totalBytes: options['sim-size'] ? Number(options['sim-size']) : usualStorageBytes,
   }));
-
-const list = (text: string | undefined): string[] => (text ?? '').split(/[,;\s]+/).filter(Boolean);
-
-/** `user.cfg`: colon-separated rows, the first word says of what. */
-function readUsers(world: World, text: string): void {
-  for (const line of lines(text)) {
-    const [kind, ...cell] = line.split(':');
-    const first = cell[0] ?? '';
-    if (kind === 'user') {
-      world.users.set(first, { id: first, enabled: cell[1] === '1', expire: Number(cell[2] ?? 0) });
-    } else if (kind === 'group') world.groups.set(first, new Set(list(cell[1])));
-    else if (kind === 'token') {
-      world.tokens.set(first, { id: first, expire: Number(cell[1] ?? 0), privsep: cell[2] === '1', secret: '' });
-    } else if (kind === 'role') world.roles.set(first, new Set(list(cell[1])));
-    else if (kind === 'pool') {
-      world.pools.set(first, {
-        comment: cell[1] ?? '',
-        vms: new Set(list(cell[2]).map(Number)),
-        storages: new Set(list(cell[3])),
-      });
-    } else if (kind === 'acl') {
-      for (const who of list(cell[2])) {
-        for (const role of list(cell[3])) world.acls.push({ path: cell[1]!, propagate: first === '1', who, role });
-      }
-    }
-  }
-}
 
 function readVolumes(world: World, text: string): void {
   const firstOn = [...world.nodes.values()].find((node) => node.on)?.name ?? '';
@@ -247,17 +221,4 @@ export async function saveWorld(world: World, folder: string): Promise<void> {
       }),
     ),
   );
-}
-
-function formatUsers(world: World): string {
-  const rows: string[] = [];
-  for (const user of world.users.values()) rows.push(`user:${user.id}:${user.enabled ? 1 : 0}:${user.expire}::::::`);
-  for (const token of world.tokens.values()) rows.push(`token:${token.id}:${token.expire}:${token.privsep ? 1 : 0}::`);
-  for (const [group, members] of world.groups) rows.push(`group:${group}:${[...members].join(',')}::`);
-  for (const [id, pool] of world.pools) {
-    rows.push(`pool:${id}:${pool.comment}:${[...pool.vms].join(',')}:${[...pool.storages].join(',')}:`);
-  }
-  for (const [role, privileges] of world.roles) rows.push(`role:${role}:${[...privileges].join(',')}:`);
-  for (const acl of world.acls) rows.push(`acl:${acl.propagate ? 1 : 0}:${acl.path}:${acl.who}:${acl.role}:`);
-  return rows.join('\n') + '\n';
 }

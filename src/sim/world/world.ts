@@ -18,11 +18,30 @@ export type WorldStorage = {
 };
 
 /** A volume. On a storage that is not shared it lives on one node only. */
-export type WorldVolume = { readonly storage: string; readonly name: string; readonly node: string; bytes: number };
+export type WorldVolume = {
+  readonly storage: string;
+  readonly name: string;
+  readonly node: string;
+  bytes: number;
+  /** When it was made, in seconds; as old as the world when nobody knows. */
+  readonly ctime?: number;
+  notes?: string;
+  protected?: boolean;
+};
 
-type WorldUser = { readonly id: string; enabled: boolean; expire: number };
-type WorldToken = { readonly id: string; expire: number; privsep: boolean; secret: string };
-type WorldAcl = {
+export type WorldUser = {
+  readonly id: string;
+  enabled: boolean;
+  expire: number;
+  firstname?: string;
+  lastname?: string;
+  email?: string;
+  comment?: string;
+  keys?: string;
+};
+export type WorldToken = { readonly id: string; expire: number; privsep: boolean; secret: string; comment?: string };
+export type WorldGroup = { members: Set<string>; comment?: string };
+export type WorldAcl = {
   readonly path: string;
   readonly propagate: boolean;
   /** User ids, token ids, or `@group`. */
@@ -58,7 +77,7 @@ export type World = {
   storages: Map<string, WorldStorage>;
   volumes: WorldVolume[];
   users: Map<string, WorldUser>;
-  groups: Map<string, Set<string>>;
+  groups: Map<string, WorldGroup>;
   tokens: Map<string, WorldToken>;
   roles: Map<string, Set<string>>;
   acls: WorldAcl[];

@@ -68,6 +68,18 @@ function check(permission: Permission): unknown {
     case 'and':
     case 'or':
       return [permission.kind, ...permission.of.map(check)];
+    case 'self':
+      return ['userid-param', 'self'];
+    case 'realm':
+      return ['userid-param', permission.privilege];
+    case 'userGroups':
+      return [
+        'userid-group',
+        permission.any,
+        ...(permission.groups === undefined ? [] : ['groups_param', permission.groups]),
+      ];
+    case 'modify':
+      return ['perm-modify', permission.path];
     case 'privileges':
       return [
         'perm',
@@ -84,6 +96,12 @@ const permissionOf = (operation: Operation, release: Release): Permission =>
 /** `require_param` is a flag followed by its value in one place and by `1` in another; only its presence counts. */
 const loose = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null)) as unknown;
 
+/** Operations that recordings show, or that belong to one they show, and that neither excerpt of the schema has. */
+const inNoSchema = new Set([
+  ...['POST /access/groups', ...['GET', 'PUT', 'DELETE'].map((method) => `${method} /access/groups/{groupid}`)],
+  ...['GET', 'PUT', 'DELETE'].map((method) => `${method} /nodes/{node}/storage/{storage}/content/{volume}`),
+]);
+
 describe('the tables of operations', () => {
   test('every row has something that carries it out', () => {
     for (const operation of operations) expect(handlerOf(operation)).toBeInstanceOf(Function);
@@ -99,7 +117,7 @@ describe('the tables of operations', () => {
         if (!schema) return;
         const official = schema[name];
         // Of some operations only the schema of one release is at hand.
-        if (official === undefined && release !== '9.1') return;
+        if (official === undefined && (release !== '9.1' || inNoSchema.has(name))) return;
         expect(official).toBeDefined();
         expect(ours(row.parameters, release)).toEqual(propertiesOfSchema(propertiesOf(official?.parameters)));
         expect(loose(check(permissionOf(row, release)))).toEqual(loose(official?.permissions?.check));

@@ -31,6 +31,12 @@ import { groupHandlers } from './handlers/groups.ts';
 import { roleHandlers } from './handlers/roles.ts';
 import { tokenHandlers } from './handlers/api-tokens.ts';
 import { userHandlers } from './handlers/users.ts';
+import { clusterConfigHandlers } from './handlers/cluster-config.ts';
+import { datacenterHandlers } from './handlers/datacenter.ts';
+import { nodeConfigHandlers } from './handlers/node-config.ts';
+import { storageHandlers } from './handlers/storages.ts';
+import { storageConfigHandlers } from './handlers/storage-config.ts';
+import { storageContentHandlers } from './handlers/storage-content.ts';
 import type { Handler, Operation } from './operation.ts';
 
 /** What carries out each row of the tables, by `METHOD path`. */
@@ -63,6 +69,12 @@ const handlers: Readonly<Record<string, Handler>> = {
   ...taskHandlers,
   ...vzdumpHandlers,
   ...monitorHandlers,
+  ...storageContentHandlers,
+  ...storageConfigHandlers,
+  ...storageHandlers,
+  ...nodeConfigHandlers,
+  ...datacenterHandlers,
+  ...clusterConfigHandlers,
   ...userHandlers,
   ...tokenHandlers,
   ...roleHandlers,

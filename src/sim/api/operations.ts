@@ -6,6 +6,8 @@ import { atMost, flag, like, must, needs, oneOf, pattern, since9, text, whole } 
 import { machine } from './property-strings.ts';
 import { firewallOperations } from './firewall-operations.ts';
 import { haOperations } from './ha-operations.ts';
+import { configOperations } from './config-operations.ts';
+import { storageOperations } from './storage-operations.ts';
 import { replicationOperations } from './replication-operations.ts';
 import type { Operation, Permission } from './operation.ts';
 import type { Parameter, Parameters } from './parameters.ts';
@@ -93,31 +95,6 @@ const nodeRows: Operation[] = [
   row('GET /nodes/{node}/status', on('/nodes/{node}', 'Sys.Audit'), ofNode, atNode),
   row('GET /nodes/{node}/version', anybody, ofNode, atNode),
   row('GET /nodes/{node}/qemu', anybody, { ...ofNode, full: flag }, byDaemonAtNode),
-  row(
-    'GET /nodes/{node}/storage',
-    anybody,
-    {
-      ...ofNode,
-      storage,
-      content: like('pve-storage-content-list'),
-      enabled: flag,
-      format: flag,
-      target: like('pve-node'),
-    },
-    byDaemonAtNode,
-  ),
-  row(
-    'GET /nodes/{node}/storage/{storage}/status',
-    onAny('/storage/{storage}', 'Datastore.Audit', 'Datastore.AllocateSpace'),
-    { ...ofNode, storage: must(storage) },
-    byDaemonAtNode,
-  ),
-  row(
-    'GET /nodes/{node}/storage/{storage}/content',
-    onAny('/storage/{storage}', 'Datastore.Audit', 'Datastore.AllocateSpace'),
-    { ...ofNode, storage: must(storage), content: like('pve-storage-content'), vmid: { ...vmid, optional: true } },
-    byDaemonAtNode,
-  ),
   row(
     'GET /nodes/{node}/tasks',
     anybody,
@@ -449,6 +426,8 @@ const agentRows: Operation[] = [
 export const operations: readonly Operation[] = [
   ...clusterRows,
   ...accessOperations,
+  ...configOperations,
+  ...storageOperations,
   ...bulkOperations,
   ...haOperations,
   ...firewallOperations,

@@ -48,7 +48,7 @@ export class Cluster {
     this.log = log;
     this.tasks = new Tasks(clock);
     this.locks = new Locks(clock);
-    this.volumes = new Volumes(world);
+    this.volumes = new Volumes(world, clock);
     this.machines = new Machines(clock);
     this.view = new View(this);
     this.ha = new HaManager(this);

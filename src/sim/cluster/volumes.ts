@@ -1,5 +1,6 @@
 import { failed } from '../api/refusal.ts';
 import { volumeId } from '../api/formats.ts';
+import type { Clock } from '../clock.ts';
 import { isShared, pathOf } from '../world/world.ts';
 import type { World, WorldStorage, WorldVolume } from '../world/world.ts';
 
@@ -21,7 +22,7 @@ export function parseVolume(volid: string): VolumeName | undefined {
   const [, storage, name] = volumeId.exec(volid) ?? [];
   if (storage === undefined || name === undefined) return undefined;
   const file = /^(?:((?:\d+\/)?base-\d+-[^/]+)\/)?((?:\d+\/)?(vm|base|subvol)-(\d+)-[^/]+)$/.exec(name);
-  if (!file) return undefined;
+  if (!file) return parseFile(storage, name);
   const [, base, leaf, kind, owner] = file;
   const extension = /\.(raw|qcow2|vmdk)$/.exec(leaf!)?.[1];
   return {
@@ -33,6 +34,14 @@ export function parseVolume(volid: string): VolumeName | undefined {
     isBase: kind === 'base',
     format: (extension ?? 'raw') as VolumeFormat,
   };
+}
+
+/** In the folder of a guest every image is the guest's, whatever it is called. */
+function parseFile(storage: string, name: string): VolumeName | undefined {
+  const [, owner, file, format] = /^(\d+)\/([^/\s]+\.(raw|qcow2|vmdk))$/.exec(name) ?? [];
+  if (file === undefined) return undefined;
+  const isBase = file.startsWith('base-');
+  return { storage, name, leaf: name, base: undefined, owner: Number(owner), isBase, format: format as VolumeFormat };
 }
 
 /** What an image of a guest is called once others are linked to it. */
@@ -53,6 +62,20 @@ export const archiveOwner = (volid: string): number | undefined => {
   return vmid === undefined ? undefined : Number(vmid);
 };
 
+/** Folders of a storage of files, by what is in them. */
+const folders: Readonly<Record<string, string>> = {
+  images: 'images',
+  iso: 'template/iso',
+  vztmpl: 'template/cache',
+  backup: 'dump',
+  snippets: 'snippets',
+  import: 'import',
+};
+
+const qcow2 = { page: 4096, cluster: 64 * 1024, perTable: 512 * 2 ** 20 };
+/** Of the image that cloud-init reads: written when a guest starts. */
+const cloudInitBytes = 3 * qcow2.cluster;
+
 /** The volumes of a cluster and what its kinds of storage can do with them. */
 export class Volumes {
   readonly #world: World;
@@ -60,8 +83,13 @@ export class Volumes {
   readonly offline = new Set<string>();
   readonly full = new Set<string>();
 
-  constructor(world: World) {
+  readonly #clock: Clock;
+  readonly #foundAt: number;
+
+  constructor(world: World, clock: Clock) {
     this.#world = world;
+    this.#clock = clock;
+    this.#foundAt = Math.floor(clock.now() / 1000);
   }
 
   storage(id: string): WorldStorage {
@@ -103,6 +131,43 @@ export class Volumes {
     return this.#here(name.storage, node).find(
       (volume) => parseVolume(`${volume.storage}:${volume.name}`)?.leaf === name.leaf,
     );
+  }
+
+  /** A volume of any kind, images and other files. */
+  findFile(volid: string, node: string): WorldVolume | undefined {
+    const found = this.find(volid, node);
+    if (found) return found;
+    const [storage, name] = [volid.slice(0, volid.indexOf(':')), volid.slice(volid.indexOf(':') + 1)];
+    return this.#here(storage, node).find((volume) => volume.name === name);
+  }
+
+  /** Seconds since 1970. */
+  ctimeOf(volume: WorldVolume): number {
+    return volume.ctime ?? this.#foundAt;
+  }
+
+  /**
+   * Bytes that the file of an image takes: what it says about itself, and what was written. A new qcow2 has its tables
+   * ready (one for each 512 MiB), a clone of a base has none, a raw file is a hole. Blocks have no such figure.
+   */
+  usedOf(volume: WorldVolume): number | undefined {
+    const image = parseVolume(`${volume.storage}:${volume.name}`);
+    if (!image || pathOf(this.storage(volume.storage)) === undefined) return undefined;
+    const owner = this.#world.guests.get(image.owner)?.config.current;
+    const isWritten = image.leaf.includes('-cloudinit') && owner !== undefined && owner['template'] !== '1';
+    const written = isWritten ? cloudInitBytes : 0;
+    if (image.format !== 'qcow2') return written;
+    const tables = image.base === undefined ? Math.ceil(volume.bytes / qcow2.perTable) : 0;
+    return qcow2.page + qcow2.cluster * (3 + tables) + written;
+  }
+
+  /** Where a volume is on its node; blocks are devices. */
+  pathTo(volid: string): string {
+    const { storage, name, content } = volumeParts(volid)!;
+    const at = pathOf(this.storage(storage));
+    if (at === undefined) return `/dev/${storage}/${name}`;
+    const file = content === 'images' ? parseVolume(volid)!.leaf : name.slice(name.indexOf('/') + 1);
+    return `${at}/${folders[content ?? 'images']!}/${file}`;
   }
 
   onNode(storage: string, node: string): readonly WorldVolume[] {
@@ -176,7 +241,8 @@ export class Volumes {
           : `unable to create image: No space left on device`,
       );
     }
-    const volume: WorldVolume = { storage: storage.id, name, node, bytes };
+    const ctime = Math.floor(this.#clock.now() / 1000);
+    const volume: WorldVolume = { storage: storage.id, name, node, bytes, ctime };
     this.#world.volumes.push(volume);
     return volume;
   }
@@ -204,6 +270,7 @@ export class Volumes {
   move(vmid: number, from: string, to: string): void {
     this.#world.volumes = this.#world.volumes.map((volume) =>
       volume.node === from &&
+      this.#world.storages.has(volume.storage) &&
       !isShared(this.storage(volume.storage)) &&
       parseVolume(`${volume.storage}:${volume.name}`)?.owner === vmid
         ? { ...volume, node: to }

@@ -190,7 +190,9 @@ export class NodeListener {
     const work = async (): Promise<Reply> => {
       const args = new Arguments(verify(forRelease(operation.parameters, cluster.world.release), values));
       const data = await handlerOf(operation)({ cluster, who, node, args });
-      if (data instanceof Listing) return json(200, 'OK', { total: data.total, data: data.data });
+      // A total of none is left out.
+      if (data instanceof Listing)
+        return json(200, 'OK', { ...(data.total > 0 ? { total: data.total } : {}), data: data.data });
       return json(200, 'OK', { data: data ?? null });
     };
     if (!operation.isProtected || (!stalled && !this.#faults.isStalled(node))) return work();

@@ -4,12 +4,14 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import type { Release, WorldStorage } from '../../world/world.ts';
 import { badParameter, failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
+import { addressOf, clusterName } from '../../cluster/addresses.ts';
+import { nodeRow } from './node-row.ts';
 import { describeTask } from './tasks.ts';
 
 const versions: Record<Release, { version: string; release: string; repoid: string }> = {
   '8.4': { version: '8.4.14', release: '8.4', repoid: '0123456789abcdef' },
   '9.1': { version: '9.1.3', release: '9.1', repoid: '0123456789abcdef' },
-  '9.2': { version: '9.2.11', release: '9.2', repoid: 'oracle0000000000' },
+  '9.2': { version: '9.2.11', release: '9.2', repoid: '14a22df3f0e6b1c8' },
 };
 export const versionOf = (release: Release): unknown => versions[release];
 
@@ -66,34 +68,13 @@ function haStateOf(cluster: Cluster, vmid: number): string | null {
   return cluster.ha.knows(sid) ? cluster.ha.stateOf(sid) : (cluster.world.ha.get(sid)?.state ?? null);
 }
 
-/** A member that is heard and publishes is online; one that is not heard is offline, whatever it published. */
-export function nodeStatus({ cluster, node: here }: Call, node: string): 'online' | 'offline' | 'unknown' {
-  if (!cluster.isMember(here, node)) return 'offline';
-  return cluster.view.of(node) ? 'online' : 'unknown';
-}
-
 function nodeRows(call: Call): object[] {
-  const { cluster, who } = call;
-  return [...cluster.world.nodes.values()].map((node) => {
-    const sample = cluster.view.of(node.name);
-    const status = nodeStatus(call, node.name);
-    const row = { id: `node/${node.name}`, type: 'node', node: node.name, status };
-    if (!sample || status !== 'online') return row;
-    // Its numbers are for auditors of the node; that it is there is for everybody.
-    if (!has(cluster.world, who, `/nodes/${node.name}`, 'Sys.Audit')) return { ...row, level: '' };
-    return {
-      ...row,
-      level: '',
-      cpu: sample.cpu,
-      maxcpu: node.cpus,
-      mem: sample.mem,
-      maxmem: node.memoryBytes,
-      disk: 8 * 2 ** 30,
-      maxdisk: 100 * 2 ** 30,
-      uptime: Math.floor((cluster.clock.now() - sample.startedAt) / 1000),
-      ...(cluster.ha.maintenance.has(node.name) ? { hastate: 'maintenance' } : {}),
-    };
-  });
+  const { cluster } = call;
+  return [...cluster.world.nodes.keys()].map((node) => ({
+    ...nodeRow(call, node),
+    ...(cluster.view.of(node) ? { 'cgroup-mode': 2 } : {}),
+    ...(cluster.ha.maintenance.has(node) ? { hastate: 'maintenance' } : {}),
+  }));
 }
 
 /** A storage as a node last published it. */
@@ -172,7 +153,7 @@ export const clusterHandlers: Readonly<Record<string, Handler>> = {
     {
       type: 'cluster',
       id: 'cluster',
-      name: cluster.world.datacenter['sim-name'] ?? 'umbratest',
+      name: clusterName(cluster.world),
       nodes: cluster.world.nodes.size,
       quorate: cluster.quorate(here) ? 1 : 0,
       version: 3,
@@ -182,7 +163,7 @@ export const clusterHandlers: Readonly<Record<string, Handler>> = {
       id: `node/${node}`,
       name: node,
       nodeid: at + 1,
-      ip: `127.0.1.${at + 1}`,
+      ip: addressOf(cluster.world, node),
       level: '',
       local: node === here ? 1 : 0,
       online: cluster.isMember(here, node) ? 1 : 0,

@@ -29,7 +29,8 @@ export function storeArchive(
   if (bytes > storage.totalBytes - cluster.volumes.usedBytes(storage, node))
     throw failed('vma_queue_write: write error - No space left on device');
   const name = `backup/${archive}`;
-  cluster.world.volumes.push({ storage: storage.id, name, node, bytes });
+  const ctime = Math.floor(cluster.clock.now() / 1000);
+  cluster.world.volumes.push({ storage: storage.id, name, node, bytes, ctime });
   const kept = Object.fromEntries(
     Object.entries(guest.config.current).filter(([key]) => !/^(?:lock|parent|unused\d+)$/.test(key)),
   );

@@ -2,14 +2,23 @@
 export class Refusal extends Error {
   readonly status: number;
   readonly errors: Record<string, string> | undefined;
+  /** The answer comes this late: something was waited for in vain. */
+  readonly afterMs: number;
 
-  constructor(status: number, message: string, errors?: Record<string, string>) {
+  constructor(status: number, message: string, errors?: Record<string, string>, afterMs = 0) {
     super(message);
     this.name = 'Refusal';
     this.status = status;
     this.errors = errors;
+    this.afterMs = afterMs;
   }
 }
+
+/** The same failure, with what was attempted before it. Parameters are refused in words of their own. */
+export const whileDoing = (what: string, error: unknown): unknown =>
+  error instanceof Refusal && !error.errors
+    ? new Refusal(500, `${what}: ${error.message}`, undefined, error.afterMs)
+    : error;
 
 /** What a handler says with `die`: status 500, the text as reason. Inside a task it becomes the exit status. */
 export const failed = (message: string): Refusal => new Refusal(500, message);

@@ -1,5 +1,5 @@
 import { startGuest } from './start.ts';
-import { failed } from '../api/refusal.ts';
+import { failed, Refusal } from '../api/refusal.ts';
 import type { Clock } from '../clock.ts';
 import { Machines } from '../guests/machine.ts';
 import type { World, WorldGuest } from '../world/world.ts';
@@ -98,9 +98,13 @@ export class Cluster {
     if (!this.quorate(node)) throw failed('cluster not ready - no quorum?');
   }
 
-  /** A lock of the cluster's file system, under which one of its files is written. Nobody holds one for long. */
+  /**
+   * A lock of the cluster's file system, under which one of its files is written. Nobody holds one for long; without
+   * quorum it is asked for again and again before that is given up.
+   */
   requireClusterLock(node: string, name: string): void {
-    if (!this.quorate(node)) throw failed(`cfs-lock '${name}' error: no quorum!`);
+    if (this.quorate(node)) return;
+    throw new Refusal(500, `cfs-lock '${name}' error: no quorum!`, undefined, this.timing.clusterLockMs);
   }
 
   /** The words of writing a guest's configuration where the cluster's file system only reads. */

@@ -16,6 +16,8 @@ export type Timing = {
   readonly firewallPeriodMs: number;
   /** Age at which what a node published counts for nothing. */
   readonly statusExpiryMs: number;
+  /** A lock of the cluster's file system is asked for this long before that is given up. */
+  readonly clusterLockMs: number;
   /** From QEMU's start until the guest serves and its agent answers. */
   readonly bootMs: number;
   /** A guest that obeys needs this long to power down. */
@@ -50,6 +52,7 @@ export const usualTiming: Timing = {
   statusPeriodMs: 10_000,
   firewallPeriodMs: 10_000,
   statusExpiryMs: 300_000,
+  clusterLockMs: 9900,
   bootMs: 3000,
   shutdownMs: 1500,
   startMs: 700,

@@ -160,6 +160,7 @@ export class NodeListener {
     } catch (error) {
       if (error instanceof Unreadable) return error.reply;
       if (!(error instanceof Refusal)) throw error;
+      if (error.afterMs > 0) await cluster.clock.sleep(error.afterMs);
       if (error.status === 401) await cluster.clock.sleep(cluster.timing.authDelayMs);
       if (error.status >= 595) return bare(error.status, error.message);
       return refusalReply(error);

@@ -5,7 +5,7 @@ import { requireToken } from '../../access/users.ts';
 import type { WorldAcl } from '../../world/world.ts';
 import { badParameter, failed, Refusal } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
-import { changeUserConfig } from './user-config.ts';
+import { changeUserConfig } from './cluster-file.ts';
 
 /** Whom an entry is for: a user, a token, or a group without its `@`. */
 function named({ who }: WorldAcl): { type: string; ugid: string } {

@@ -3,7 +3,7 @@ import { findToken, requireToken, requireUser } from '../../access/users.ts';
 import type { World, WorldToken } from '../../world/world.ts';
 import { badParameter, failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
-import { changeUserConfig } from './user-config.ts';
+import { changeUserConfig } from './cluster-file.ts';
 
 type TokenRow = { readonly tokenid: string; readonly privsep: number; readonly expire: number };
 

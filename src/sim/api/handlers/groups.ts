@@ -2,7 +2,7 @@ import { permissionsAt } from '../../access/permissions.ts';
 import type { WorldGroup } from '../../world/world.ts';
 import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
-import { changeUserConfig } from './user-config.ts';
+import { changeUserConfig } from './cluster-file.ts';
 
 const groupid = (call: Call): string => call.args.need('groupid');
 

@@ -2,6 +2,7 @@ import { check, has } from '../../access/permissions.ts';
 import type { WorldPool, WorldStorage } from '../../world/world.ts';
 import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
+import { changeUserConfig } from './cluster-file.ts';
 import { storageStats } from './cluster.ts';
 
 function membersOf(call: Call, pool: WorldPool): object[] {
@@ -53,10 +54,8 @@ function poolNamed(call: Call): WorldPool {
 
 const described = (pool: WorldPool): object => (pool.comment === '' ? {} : { comment: pool.comment });
 
-/** Pools are kept in `user.cfg`; what fails under its lock says of what. */
-function requireUserLock(call: Call, what: string): void {
-  if (!call.cluster.quorate(call.node)) throw failed(`${what}: cfs-lock 'file-user_cfg' error: no quorum!`);
-}
+/** What fails under the lock of the file that pools are kept in says what was attempted. */
+const requireUserLock = (call: Call, what: string): void => changeUserConfig(call, what, () => undefined);
 
 function updatePool(call: Call): null {
   const { cluster, args, who } = call;

@@ -1,7 +1,7 @@
 import { builtInRoles, privilegesOf } from '../../access/privileges.ts';
 import { badParameter, failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
-import { changeUserConfig } from './user-config.ts';
+import { changeUserConfig } from './cluster-file.ts';
 
 const roleid = (call: Call): string => call.args.need('roleid');
 const isBuiltIn = (call: Call): boolean => builtInRoles(call.cluster.world.release).has(roleid(call));

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { isShared, usualStorageBytes } from '../../world/world.ts';
 import type { World, WorldStorage } from '../../world/world.ts';
-import { failed, Refusal } from '../refusal.ts';
+import { failed } from '../refusal.ts';
 import { fixedStorageOptions, ofEveryStorage, storageOptions, storageTypes } from '../storage-options.ts';
 import type { Call, Handler } from '../operation.ts';
+import { changeClusterFile } from './cluster-file.ts';
 import { seesStorage } from './storages.ts';
 
 const settable = { ...storageOptions, ...fixedStorageOptions };
@@ -34,16 +35,8 @@ function shown(world: World, storage: WorldStorage): object {
   };
 }
 
-/** `storage.cfg` is written under its lock; what fails there says what was attempted. */
-function changeStorages<Result>({ cluster, node }: Call, failing: string, work: () => Result): Result {
-  try {
-    cluster.requireClusterLock(node, 'file-storage_cfg');
-    return work();
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.errors) throw error;
-    throw failed(`${failing}: ${error.message}`);
-  }
-}
+const changeStorages = <Result>(call: Call, failing: string, work: () => Result): Result =>
+  changeClusterFile(call, 'file-storage_cfg', failing, work);
 
 /** What a call says of a storage, as far as a storage of this type can be told so. */
 function optionsOf({ args }: Call, type: string): Record<string, string> {

@@ -5,7 +5,7 @@ import { failed } from '../refusal.ts';
 import type { Call, Handler } from '../operation.ts';
 import { realms } from './access.ts';
 import { tokenRows } from './api-tokens.ts';
-import { changeUserConfig } from './user-config.ts';
+import { changeUserConfig } from './cluster-file.ts';
 
 const texts = ['firstname', 'lastname', 'email', 'comment', 'keys'] as const;
 const userid = (call: Call): string => call.args.need('userid');

@@ -98,6 +98,10 @@ const single: Record<string, Format> = {
     !/^[a-f0-9][02468ace](?::[a-f0-9]{2}){5}$/i.test(value)
       ? 'value does not look like a valid unicast MAC address\n'
       : undefined,
+  'mac-prefix': matches(
+    /^[a-f0-9][02468ace](?::[a-f0-9]{2}){0,2}:?$/i,
+    'value is not a valid unicast MAC address prefix',
+  ),
   ipv4: (value) => (isIPv4(value) ? undefined : 'value does not look like a valid IPv4 address\n'),
   ipv6: (value) => (isIPv6(value) ? undefined : 'value does not look like a valid IPv6 address\n'),
   'pve-ipv4-config': (value) =>

@@ -86,6 +86,22 @@ describe('rights', () => {
     }
   });
 
+  test('a user is shown with groups and tokens, and with what the file has a cell for', async () => {
+    await root('POST', '/access/groups', { groupid: 'ops' });
+    await root('POST', '/access/users', { userid: 'eve@pve', comment: 'Eve', groups: 'ops' });
+    expect((await root('GET', '/access/users/eve@pve')).data).toEqual({
+      ...{ enable: 1, expire: 0, comment: 'Eve', email: '', groups: ['ops'], tokens: null },
+    });
+    await root('POST', '/access/users/eve@pve/token/t1', { comment: 'first', expire: 7 });
+    await root('PUT', '/access/users/eve@pve', { comment: '', enable: 0 });
+    expect((await root('GET', '/access/users?full=1&enabled=0')).data).toEqual([
+      {
+        ...{ userid: 'eve@pve', enable: 0, expire: 0, 'realm-type': 'pve', groups: 'ops' },
+        tokens: [{ tokenid: 't1', privsep: 1, expire: 7, comment: 'first' }],
+      },
+    ]);
+  });
+
   test('a token that is gone is refused from then on', async () => {
     await root('DELETE', '/access/users/umbra@pve/token/umbra');
     expect(await limited('GET', '/nodes')).toMatchObject({ status: 401 });

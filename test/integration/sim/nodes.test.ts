@@ -101,6 +101,8 @@ describe('cluster options', () => {
     });
     expect((await root('GET', '/cluster/options')).data).toMatchObject({
       keyboard: 'de',
+      mac_prefix: 'BC:24:11',
+      description: '',
       max_workers: 3,
       'tag-style': { ordering: 'config', 'case-sensitive': 1 },
       'registered-tags': ['gold', 'umbra'],

@@ -25,13 +25,15 @@ const fullId = ({ args }: Call): string => `${args.need('userid')}!${args.need('
 /** What a call sets, as it came: the answer repeats it before anybody has written it as a number. */
 const given = ({ args }: Call): Record<string, string> =>
   Object.fromEntries(
-    ['privsep', 'expire', 'comment'].filter((name) => args.has(name)).map((name) => [name, args.need(name)]),
+    ['privsep', 'expire', 'comment']
+      .filter((name) => args.has(name) && !(name === 'comment' && args.need(name) === ''))
+      .map((name) => [name, args.need(name)]),
   );
 
 function change({ args }: Call, token: WorldToken): void {
   if (args.has('privsep')) token.privsep = args.flag('privsep');
   if (args.has('expire')) token.expire = args.number('expire') ?? 0;
-  if (args.has('comment')) token.comment = args.need('comment');
+  if (args.text('comment')) token.comment = args.need('comment');
 }
 
 function createToken(call: Call): object {

@@ -9,6 +9,9 @@ import type { Handler } from '../operation.ts';
 const unparsed = new Set(['bwlimit']);
 const lists = new Set(['registered-tags', 'user-allow-list']);
 
+/** Said even when nobody has. */
+const always = { description: '', mac_prefix: 'BC:24:11' };
+
 /** A value as its type says: numbers and truths are numbers, lists of tags are lists. */
 function typed(name: string, parameter: Parameter, value: string): unknown {
   if (lists.has(name)) return splitTags(value);
@@ -18,6 +21,9 @@ function typed(name: string, parameter: Parameter, value: string): unknown {
     if (typeof parsed === 'string') return value;
     return Object.fromEntries(Object.entries(parsed).map(([key, part]) => [key, typed(key, format[key]!, part)]));
   }
+  if (name === 'console' && value === 'applet') return 'html5';
+  // Kept as comments of the file, line by line.
+  if (name === 'description' && value !== '') return `${value.replace(/\n$/, '')}\n`;
   return parameter.type === 'string' ? value : Number(value);
 }
 
@@ -25,7 +31,7 @@ export const datacenterHandlers: Readonly<Record<string, Handler>> = {
   'GET /cluster/options': ({ cluster: { world }, who }) => {
     // Without the right to look at the cluster there is left what the interface needs.
     const all = has(world, who, '/', 'Sys.Audit');
-    const shown = Object.entries(world.datacenter)
+    const shown = Object.entries({ ...always, ...world.datacenter })
       .filter(([name]) => datacenterOptions[name] !== undefined)
       .filter(([name]) => all || name === 'console' || name === 'tag-style')
       .map(([name, value]) => [name, typed(name, datacenterOptions[name]!, value)] as const);

@@ -13,6 +13,8 @@ const userid = (call: Call): string => call.args.need('userid');
 const shown = (user: WorldUser): Record<string, unknown> => ({
   enable: user.enabled ? 1 : 0,
   expire: user.expire,
+  // The file has a cell for it as soon as one after it is filled.
+  ...(user.comment !== undefined || user.keys !== undefined ? { email: '' } : {}),
   ...Object.fromEntries(texts.flatMap((name) => (user[name] === undefined ? [] : [[name, user[name]]]))),
 });
 
@@ -37,7 +39,7 @@ function listUsers({ cluster: { world }, args, who }: Call): object[] {
         ...shown(user),
         ...(type === undefined ? {} : { 'realm-type': type }),
         ...(args.flag('full') ? { groups: groupsOf(world, user.id).join() } : {}),
-        ...(args.flag('full') && tokens.length > 0 ? { tokens } : {}),
+        ...(args.flag('full') ? { tokens: tokens.length > 0 ? tokens : null } : {}),
       };
     });
 }
@@ -55,7 +57,11 @@ function join({ cluster: { world }, args }: Call, id: string): void {
 function describe({ args }: Call, user: WorldUser): void {
   if (args.has('enable')) user.enabled = args.flag('enable');
   if (args.has('expire')) user.expire = args.number('expire') ?? 0;
-  for (const name of texts) if (args.has(name)) user[name] = args.need(name);
+  for (const name of texts.filter((name) => args.has(name))) {
+    // An empty text is none once the file is read again.
+    if (args.need(name) === '') Reflect.deleteProperty(user, name);
+    else user[name] = args.need(name);
+  }
 }
 
 export const userHandlers: Readonly<Record<string, Handler>> = {
@@ -78,7 +84,7 @@ export const userHandlers: Readonly<Record<string, Handler>> = {
     return {
       ...shown(user),
       groups: groupsOf(world, user.id),
-      ...(tokens.length === 0 ? {} : { tokens: Object.fromEntries(tokens) as object }),
+      tokens: tokens.length > 0 ? (Object.fromEntries(tokens) as object) : null,
     };
   },
   'PUT /access/users/{userid}': (call) =>
@@ -101,6 +107,10 @@ export const userHandlers: Readonly<Record<string, Handler>> = {
       return null;
     }),
   // Nobody has a second factor here.
-  'GET /access/users/{userid}/tfa': ({ args }) => (args.flag('multiple') ? { types: [] } : {}),
+  'GET /access/users/{userid}/tfa': (call) => {
+    const realm = realmOf(userid(call));
+    if (!realms.has(realm)) throw failed(`auth domain '${realm}' does not exist`);
+    return call.args.flag('multiple') ? { user: [] } : {};
+  },
   'PUT /access/users/{userid}/unlock-tfa': () => 0,
 };

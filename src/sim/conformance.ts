@@ -1,6 +1,7 @@
-import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
 import { readFile } from 'node:fs/promises';
+import { exchange } from './recordings/exchange.ts';
+import type { Response } from './recordings/exchange.ts';
+import { isObject, textOf, unordered } from './recordings/rows.ts';
 import { startSimulator } from './simulator.ts';
 import type { Simulator } from './simulator.ts';
 import { loadWorld } from './world/directory.ts';
@@ -12,12 +13,6 @@ type Request = {
   readonly json?: unknown;
   readonly body?: string;
   readonly headers?: Record<string, string>;
-};
-type Response = {
-  readonly status: number;
-  readonly reason: string;
-  readonly contentType: string | null;
-  readonly body: unknown;
 };
 type RecordedTask = {
   readonly type: string;
@@ -262,83 +257,7 @@ function races(steps: readonly Step[]): { at: number; step: Step }[][] {
   return groups;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 const dataOf = (body: unknown): unknown => (isObject(body) ? body['data'] : undefined);
-
-/** What names a row of a list, the first of these that it has; entries of rights are named by all three of theirs. */
-const names = [
-  ...['key', 'volid', 'storage', 'poolid', 'sid', 'roleid', 'realm', 'userid', 'tokenid', 'groupid', 'iface'],
-  ...['name', 'node'],
-];
-
-/** Lists of rows come in the order of a hash; rows are brought into one by what names them. */
-function unordered(theirs: readonly unknown[], ours: readonly unknown[]): [readonly unknown[], readonly unknown[]] {
-  const nameOf = (row: unknown): string => {
-    if (!isObject(row)) return typeof row === 'string' ? row : '';
-    if (row['ugid'] !== undefined) return ['path', 'ugid', 'roleid'].map((name) => textOf(row[name])).join(' ');
-    if (row['id'] !== undefined && row['upid'] === undefined) return textOf(row['id']);
-    return textOf(row[names.find((name) => row[name] !== undefined && row[name] !== null) ?? ''] ?? '');
-  };
-  const sortable = (rows: readonly unknown[]): boolean =>
-    rows.every((row) => nameOf(row) !== '' && !(isObject(row) && row['upid'] !== undefined));
-  if (!sortable(theirs) || !sortable(ours)) return [theirs, ours];
-  const sort = (rows: readonly unknown[]): unknown[] => [...rows].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-  return [sort(theirs), sort(ours)];
-}
-
-/** One request as a recorder would send it: nothing is normalised on the way. */
-function exchange(
-  base: string,
-  method: string,
-  path: string,
-  body: string | undefined,
-  headers: IncomingHttpHeaders,
-): Promise<Response> {
-  const url = new URL(base);
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        host: url.hostname,
-        port: url.port,
-        method,
-        path: `${url.pathname}${path}`.replaceAll(' ', '%20'),
-        headers: {
-          ...headers,
-          connection: 'close',
-          ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
-        },
-      },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () => {
-          resolve({
-            status: response.statusCode ?? 0,
-            reason: response.statusMessage ?? '',
-            contentType: response.headers['content-type'] ?? null,
-            body: parsed(text),
-          });
-        });
-      },
-    );
-    call.on('error', reject);
-    call.end(body);
-  });
-}
-
-function parsed(text: string): unknown {
-  if (text === '') return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
 
 /** Replays a file of recordings against a world, in virtual time. */
 export async function conformance(transcripts: string, world: string): Promise<Score> {

@@ -1,6 +1,7 @@
 import { failed } from '../api/refusal.ts';
 import { volumeId } from '../api/formats.ts';
 import type { Clock } from '../clock.ts';
+import { fileBytes } from './image-file.ts';
 import { isShared, pathOf } from '../world/world.ts';
 import type { World, WorldStorage, WorldVolume } from '../world/world.ts';
 
@@ -72,10 +73,6 @@ const folders: Readonly<Record<string, string>> = {
   import: 'import',
 };
 
-const qcow2 = { page: 4096, cluster: 64 * 1024, perTable: 512 * 2 ** 20 };
-/** Of the image that cloud-init reads: written when a guest starts. */
-const cloudInitBytes = 3 * qcow2.cluster;
-
 /** The volumes of a cluster and what its kinds of storage can do with them. */
 export class Volumes {
   readonly #world: World;
@@ -146,19 +143,11 @@ export class Volumes {
     return volume.ctime ?? this.#foundAt;
   }
 
-  /**
-   * Bytes that the file of an image takes: what it says about itself, and what was written. A new qcow2 has its tables
-   * ready (one for each 512 MiB), a clone of a base has none, a raw file is a hole. Blocks have no such figure.
-   */
+  /** Bytes that the file of an image takes; blocks have no such figure. */
   usedOf(volume: WorldVolume): number | undefined {
     const image = parseVolume(`${volume.storage}:${volume.name}`);
     if (!image || pathOf(this.storage(volume.storage)) === undefined) return undefined;
-    const owner = this.#world.guests.get(image.owner)?.config.current;
-    const isWritten = image.leaf.includes('-cloudinit') && owner !== undefined && owner['template'] !== '1';
-    const written = isWritten ? cloudInitBytes : 0;
-    if (image.format !== 'qcow2') return written;
-    const tables = image.base === undefined ? Math.ceil(volume.bytes / qcow2.perTable) : 0;
-    return qcow2.page + qcow2.cluster * (3 + tables) + written;
+    return fileBytes(image, volume.bytes, this.#world.guests.get(image.owner)?.config.current);
   }
 
   /** Where a volume is on its node; blocks are devices. */

@@ -3,71 +3,31 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseShape } from './inventory/parse.ts';
 import type { Problem } from './inventory/problem.ts';
-import * as read from './inventory/scalars.ts';
-import { list } from './inventory/shape.ts';
-import type { Shape } from './inventory/shape.ts';
-import {
-  apiShape,
-  collectorShape,
-  configShape,
-  dnstapListener,
-  monitorShape,
-  postgresShape,
-  temporalShape,
-  workerShape,
-} from './inventory/umbra-yaml.ts';
+import { configShape, listSettings, settings } from './inventory/umbra-yaml.ts';
+import type { Section, Setting, SettingValues } from './inventory/umbra-yaml.ts';
 
 /*
  * What processes are told: umbra.yaml, and above it the environment. The only file that reads the environment.
  * Without any file the defaults are those of one machine.
  */
 
-type ValueOf<S> = S extends Shape<infer T> ? T : never;
-
 /** Complete: every process finds its part, with defaults filled in. Names files; holds no secret but the database URL. */
-export type Config = {
+export type Config = Omit<SettingValues, 'data' | 'postgres' | 'collector'> & {
   /** Where it was read from; undefined: only defaults and the environment. */
   readonly file: string | undefined;
   readonly data: string;
-  readonly log: ValueOf<typeof configShape>['log'];
-  readonly temporal: ValueOf<typeof temporalShape>;
   /** With its password: never to be logged. */
   readonly postgresUrl: string;
-  readonly api: ValueOf<typeof apiShape>;
-  readonly heartbeatSecretFile: string | undefined;
-  readonly collector: ValueOf<typeof collectorShape>;
-  readonly monitor: ValueOf<typeof monitorShape>;
-  readonly worker: ValueOf<typeof workerShape>;
-  /** Folder of the built dashboard, when it is not beside the program. */
-  readonly webRoot: string | undefined;
+  readonly collector: SettingValues['collector'] & { readonly spool: string };
 };
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Environment variables that stand above umbra.yaml: those that differ between containers of one image. */
-export const configVariables = [
+export const configVariables: readonly string[] = [
   'UMBRA_CONFIG',
-  'UMBRA_DATA',
-  'UMBRA_LOG',
-  'UMBRA_POSTGRES_URL',
-  'UMBRA_POSTGRES_PASSWORD_FILE',
-  'TEMPORAL_ADDRESS',
-  'TEMPORAL_NAMESPACE',
-  'UMBRA_TEMPORAL_UI',
-  'UMBRA_API_LISTEN',
-  'UMBRA_API_HOSTS',
-  'UMBRA_API_TOKENS_FILE',
-  'UMBRA_API_HEARTBEATS',
-  'UMBRA_HEARTBEAT_SECRET_FILE',
-  'UMBRA_COLLECTOR_EDGE',
-  'UMBRA_COLLECTOR_LISTEN',
-  'UMBRA_COLLECTOR_API',
-  'UMBRA_COLLECTOR_TOKEN_FILE',
-  'UMBRA_COLLECTOR_SPOOL',
-  'UMBRA_MONITOR_VANTAGE',
-  'UMBRA_MONITOR_CANARY',
-  'UMBRA_DASHBOARD',
-] as const;
+  ...listSettings().flatMap(({ variable }) => (variable === undefined ? [] : [variable])),
+];
 
 export type LoadedConfig =
   | { readonly config: Config; readonly problems?: undefined }
@@ -82,122 +42,71 @@ const wellKnownFiles = ['umbra.yaml', '/etc/umbra/umbra.yaml'];
 export function loadConfig(file?: string, env: Variables = process.env): LoadedConfig {
   const named = file ?? env['UMBRA_CONFIG'];
   const found = named ?? wellKnownFiles.find((candidate) => existsSync(candidate));
-  let written = parseShape(configShape, '{}', 'defaults');
-  if (found !== undefined) {
-    try {
-      written = parseShape(configShape, readFileSync(found, 'utf8'), found);
-    } catch (error) {
-      return {
-        problems: [{ file: found, line: 0, column: 0, path: '', message: `cannot be read: ${messageOf(error)}` }],
-      };
-    }
+  let text = '{}';
+  try {
+    if (found !== undefined) text = readFileSync(found, 'utf8');
+  } catch (error) {
+    return { problems: [problem(found ?? '', '', `cannot be read: ${messageOf(error)}`)] };
   }
+  const written = parseShape(configShape, text, found ?? 'defaults');
   if (written.problems !== undefined) return { problems: written.problems };
   const problems: Problem[] = [];
-  const config = withEnvironment(written.value, env, problems, found);
+  const values = withEnvironment(settings, written.value, env, problems) as SettingValues;
+  const config = complete(values, found, env, problems);
   return problems.length > 0 ? { problems } : { config };
 }
 
+/** Where a variable is set, its value as the key's shape reads it; everywhere else what the file says. */
 function withEnvironment(
-  value: ValueOf<typeof configShape>,
+  table: Readonly<Record<string, Setting | Section>>,
+  written: object,
   env: Variables,
   problems: Problem[],
+): object {
+  const values = Object.entries(table).map(([key, entry]) => {
+    const value = (written as Record<string, unknown>)[key];
+    if ('settings' in entry) return [key, withEnvironment(entry.settings, value as object, env, problems)];
+    const said = entry.variable === undefined ? undefined : env[entry.variable.name];
+    if (entry.variable === undefined || said === undefined || said === '') return [key, value];
+    const { name, shape } = entry.variable;
+    const parsed = parseShape(shape, JSON.stringify(said.includes(',') ? said.split(',') : said), name);
+    if (parsed.problems === undefined) return [key, parsed.value];
+    problems.push(...parsed.problems.map(({ message }) => problem('environment', name, message)));
+    return [key, value];
+  });
+  return Object.fromEntries(values) as object;
+}
+
+function complete(
+  { data: said, postgres, collector, ...rest }: SettingValues,
   file: string | undefined,
+  env: Variables,
+  problems: Problem[],
 ): Config {
-  /** A variable, read with the shape of the key it stands above. */
-  const over = <T>(name: (typeof configVariables)[number], shape: Shape<T>, otherwise: T): T => {
-    const text = env[name];
-    if (text === undefined || text === '') return otherwise;
-    const parsed = parseShape(shape, JSON.stringify(text.includes(',') ? text.split(',') : text), name);
-    if (parsed.problems === undefined) return parsed.value;
-    problems.push(
-      ...parsed.problems.map(({ message }) => ({ file: 'environment', line: 0, column: 0, path: name, message })),
-    );
-    return otherwise;
-  };
-  const whole = <T>(shape: Shape<T>, written: T | undefined): T => {
-    if (written !== undefined) return written;
-    const parsed = parseShape(shape, '{}', 'defaults');
-    if (parsed.problems !== undefined) throw new Error('defaults are incomplete');
-    return parsed.value;
-  };
-  const temporalPart = whole(temporalShape, value.temporal);
-  const apiPart = whole(apiShape, value.api);
-  const collectorPart = whole(collectorShape, value.collector);
-  const monitorPart = whole(monitorShape, value.monitor);
-  const data = over('UMBRA_DATA', read.secretFile, value.data ?? join(stateHome(env), 'umbra'));
+  const data = said ?? join(stateHome(env), 'umbra');
+  const spool = collector.spool ?? join(data, 'spool');
   return {
+    ...rest,
     file,
     data,
-    log: over('UMBRA_LOG', read.oneOf('a level', ['trace', 'debug', 'info', 'warn', 'error']), value.log),
-    temporal: {
-      ...temporalPart,
-      address: over('TEMPORAL_ADDRESS', read.hostPort(7233), temporalPart.address),
-      namespace: over('TEMPORAL_NAMESPACE', read.text('a namespace'), temporalPart.namespace),
-      ui: over<string | undefined>('UMBRA_TEMPORAL_UI', read.webAddress('http', 'https'), temporalPart.ui),
-    },
-    postgresUrl: databaseOf(whole(postgresShape, value.postgres), env, problems),
-    api: {
-      ...apiPart,
-      listen: over('UMBRA_API_LISTEN', read.hostPort(8080), apiPart.listen),
-      hosts: over('UMBRA_API_HOSTS', list(read.text('a host name'), 'host names', { orOne: true }), apiPart.hosts),
-      tokensFile: over<string | undefined>('UMBRA_API_TOKENS_FILE', read.secretFile, apiPart.tokensFile),
-      heartbeats: over<string | undefined>('UMBRA_API_HEARTBEATS', read.hostPort(8081), apiPart.heartbeats),
-    },
-    heartbeatSecretFile: over<string | undefined>(
-      'UMBRA_HEARTBEAT_SECRET_FILE',
-      read.secretFile,
-      value.heartbeatSecretFile,
-    ),
-    collector: {
-      ...collectorPart,
-      edge: over('UMBRA_COLLECTOR_EDGE', read.identifier('a name'), collectorPart.edge),
-      listen: over(
-        'UMBRA_COLLECTOR_LISTEN',
-        list(dnstapListener, 'listeners', { least: 1, orOne: true }),
-        collectorPart.listen,
-      ),
-      api: over<string | undefined>('UMBRA_COLLECTOR_API', read.webAddress('http', 'https'), collectorPart.api),
-      tokenFile: over<string | undefined>('UMBRA_COLLECTOR_TOKEN_FILE', read.secretFile, collectorPart.tokenFile),
-      spool: over<string | undefined>(
-        'UMBRA_COLLECTOR_SPOOL',
-        read.secretFile,
-        collectorPart.spool ?? join(data, 'spool'),
-      ),
-    },
-    monitor: {
-      ...monitorPart,
-      vantage: over('UMBRA_MONITOR_VANTAGE', read.identifier('a name'), monitorPart.vantage),
-      canary: over<string | undefined>('UMBRA_MONITOR_CANARY', read.hostPort(443), monitorPart.canary),
-    },
-    worker: whole(workerShape, value.worker),
-    webRoot: env['UMBRA_DASHBOARD'],
+    postgresUrl: withPassword(postgres, problems),
+    collector: { ...collector, spool },
   };
 }
 
-/** The environment may hold the whole URL with its password; the file may only name a file with it. */
-function databaseOf(part: ValueOf<typeof postgresShape>, env: Variables, problems: Problem[]): string {
-  const given = env['UMBRA_POSTGRES_URL'];
-  const url = given === undefined || given === '' ? part.url : given;
-  if (!URL.canParse(url)) {
-    problems.push({
-      file: 'environment',
-      line: 0,
-      column: 0,
-      path: 'UMBRA_POSTGRES_URL',
-      message: 'is not a postgres address',
-    });
-    return part.url;
-  }
-  const passwordFile = env['UMBRA_POSTGRES_PASSWORD_FILE'] ?? part.passwordFile;
-  if (passwordFile === undefined || new URL(url).password !== '') return url;
-  const complete = new URL(url);
+function withPassword({ url, passwordFile }: SettingValues['postgres'], problems: Problem[]): string {
+  const whole = new URL(url);
+  if (passwordFile === undefined || whole.password !== '') return url;
   try {
-    complete.password = encodeURIComponent(readFileSync(passwordFile, 'utf8').trim());
+    whole.password = encodeURIComponent(readFileSync(passwordFile, 'utf8').trim());
   } catch (error) {
-    problems.push({ file: passwordFile, line: 0, column: 0, path: '', message: `cannot be read: ${messageOf(error)}` });
+    problems.push(problem(passwordFile, '', `cannot be read: ${messageOf(error)}`));
   }
-  return complete.href;
+  return whole.href;
+}
+
+function problem(file: string, path: string, message: string): Problem {
+  return { file, line: 0, column: 0, path, message };
 }
 
 /** What the command line takes from its surroundings. */

@@ -13,7 +13,7 @@ export function mountApi(program: Command, terminal: Terminal): void {
       runUntilEnd(terminal, async () => {
         const config = configOrEnding(options.config);
         const { runApi } = await composition();
-        return await runApi(config, { say: (line) => terminal.err(`${line}\n`) });
+        return await runApi(config);
       }),
     );
 }

@@ -14,8 +14,7 @@ export function mountMonitor(program: Command, terminal: Terminal): void {
       runUntilEnd(terminal, async () => {
         const config = configOrEnding(options.config);
         const { runMonitor } = await composition();
-        const vantage = options.vantage ?? config.monitor.vantage;
-        return await runMonitor(config, { vantage, say: (line) => terminal.err(`${line}\n`) });
+        return await runMonitor(config, { vantage: options.vantage });
       }),
     );
 }

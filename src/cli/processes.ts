@@ -17,9 +17,9 @@ export type Composition = {
     config: Config,
     options: { readonly replay?: { readonly file: string; readonly speed: number }; readonly say: Say },
   ) => Promise<Running>;
-  readonly runWorker: (config: Config, options: { readonly say: Say }) => Promise<Running>;
-  readonly runMonitor: (config: Config, options: { readonly vantage: string; readonly say: Say }) => Promise<Running>;
-  readonly runApi: (config: Config, options: { readonly say: Say }) => Promise<Running>;
+  readonly runWorker: (config: Config) => Promise<Running>;
+  readonly runMonitor: (config: Config, options: { readonly vantage: string | undefined }) => Promise<Running>;
+  readonly runApi: (config: Config) => Promise<Running>;
   readonly examineInstallation: (config: Config) => Promise<readonly Finding[]>;
 };
 

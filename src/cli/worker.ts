@@ -13,7 +13,7 @@ export function mountWorker(program: Command, terminal: Terminal): void {
       runUntilEnd(terminal, async () => {
         const config = configOrEnding(options.config);
         const { runWorker } = await composition();
-        return await runWorker(config, { say: (line) => terminal.err(`${line}\n`) });
+        return await runWorker(config);
       }),
     );
 }

@@ -22,12 +22,15 @@ import { hostedVmViews, keepSweeps, sweepDeps } from './sweeps.ts';
 export type WorkerProcessOptions = {
   readonly temporal: TemporalPlace;
   /** Secret of the guests' heartbeat tokens; without it shadows get none. */
-  readonly heartbeatSecret?: Buffer;
+  readonly heartbeatSecret: Buffer | undefined;
+  /** Unique among workers. */
   readonly identity: string;
-  /** Threads that fit forecasts, and as many that make them; 1 unless told. */
-  readonly threads?: number;
-  /** Forecasts are made in batches when there are more hosted VMs than this; 500 unless told. */
-  readonly batchAbove?: number;
+  /** Threads that fit forecasts, and as many that make them. */
+  readonly threads: number;
+  /** Forecasts are made in batches when there are more hosted VMs than this. */
+  readonly batchAbove: number;
+  /** Evaluations come this often; undefined: as the risk asks for it. */
+  readonly evaluateEveryMs: number | undefined;
 };
 
 /** Every minute: minutes are rolled up soon after they end, partitions are there before they are needed. */
@@ -40,10 +43,10 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
   const temporal = temporalClient(options.temporal);
   const { heartbeatSecret } = options;
   const healthOf = healthFactors(parts);
-  const predictor = threadPredictor({ threads: options.threads ?? 1 });
+  const predictor = threadPredictor({ threads: options.threads });
   const fleet = {
     specs: () => parts.inventory.current()?.inventory.hostedVms ?? [],
-    batchAbove: options.batchAbove ?? 500,
+    batchAbove: options.batchAbove,
   };
   const forecasting = { demand: stores.demand, forecasts: stores.forecasts, predictor };
   const deps = {
@@ -57,6 +60,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
       beliefs: stores.beliefs,
       isLarge: () => isLarge(fleet),
       healthOf,
+      everyMs: options.evaluateEveryMs,
     }),
     fleet: createFleetForecaster({ ...forecasting, ...fleet }),
     probe: probeOnce,
@@ -86,7 +90,7 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
   });
   const foresight = startForesight(parts, {
     holder: options.identity,
-    threads: options.threads ?? 1,
+    threads: options.threads,
     cpuOf: async (primary) => (await healthOf(primary))?.cpu,
   });
   const upkeep = cron.schedule(

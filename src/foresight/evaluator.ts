@@ -37,6 +37,8 @@ export type EvaluatorDeps = ForecastingDeps & {
   readonly beliefs: Pick<BeliefStore, 'belief' | 'calibration' | 'healthWeights'>;
   /** Health of the primary and its node as measured now; undefined where nothing is known. */
   readonly healthOf: (primary: Instance) => Promise<HealthFactors | undefined>;
+  /** The next evaluation comes after this; undefined: when the risk asks for it. */
+  readonly everyMs?: number | undefined;
 };
 
 type Fleet = {
@@ -88,7 +90,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
       } satisfies EvaluationInput;
       const result = evaluate(input);
       const words = inWords(result.reason, choice, belief, spec.capacityQps);
-      const evaluation = { ...soon(held(result.evaluation, believed.reason), choice), ...words };
+      const paced = soon(held(result.evaluation, believed.reason), choice);
+      const evaluation = { ...paced, ...words, nextInMs: deps.everyMs ?? paced.nextInMs };
       // A forecast that is not believed is still stored and compared with what comes: that is how it earns belief again.
       const { forecast } = spoken;
       const stored = forecast === null || ready !== undefined ? null : { hostedVmId: spec.id, at: now, ...forecast };

@@ -154,16 +154,25 @@ export function webAddress(...protocols: readonly ('https' | 'http')[]): Shape<s
   });
 }
 
+function absolutePath(noun: 'file' | 'folder', hint: string): Shape<string> {
+  return scalar(
+    `the absolute path of a ${noun}`,
+    { type: 'string', pattern: '^(/|[A-Za-z]:[\\\\/])' },
+    (value) => {
+      if (typeof value !== 'string' || value.trim() === '') return undefined;
+      return /^(\/|[A-Za-z]:[\\/])/.test(value) ? value : { refused: `is not the absolute path of a ${noun}` };
+    },
+    hint,
+  );
+}
+
 /** Several processes on several machines read these files, so a relative path would mean something else to each. */
-export const secretFile: Shape<string> = scalar(
-  'the absolute path of a file',
-  { type: 'string', pattern: '^(/|[A-Za-z]:[\\\\/])' },
-  (value) => {
-    if (typeof value !== 'string' || value.trim() === '') return undefined;
-    return /^(\/|[A-Za-z]:[\\/])/.test(value) ? value : { refused: 'is not the absolute path of a file' };
-  },
+export const secretFile = absolutePath(
+  'file',
   'name the file that holds the secret: /etc/umbra/pve.token; never the secret itself',
 );
+
+export const folder = absolutePath('folder', 'write it from the root on: /var/lib/umbra');
 
 /** ISO 8601 with its offset: `2026-11-27T08:00:00+01:00`; in milliseconds since the epoch. */
 export const instant: Shape<number> = scalar(

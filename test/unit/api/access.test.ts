@@ -89,7 +89,7 @@ describe('any other listener', () => {
       UMBRA_API_LISTEN: '0.0.0.0:0',
       UMBRA_POSTGRES_URL: 'postgres://u@127.0.0.1:9/u',
     });
-    await expect(runApi(config!, { say: () => undefined })).rejects.toThrow(/not loopback, and there are no tokens/);
+    await expect(runApi(config!)).rejects.toThrow(/not loopback, and there are no tokens/);
     world = await startWorld();
   });
 

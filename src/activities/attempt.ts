@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { startLoop } from '../background/loop.ts';
 
 /** Says to Temporal that this attempt is alive; a lost worker is noticed when it stops. */
 export function beat(): void {
@@ -18,11 +19,11 @@ const beatEveryMs = 3_000;
  * noticed, and each call has a deadline of its own.
  */
 export async function steadily<T>(operation: () => Promise<T>): Promise<T> {
-  beat();
-  const timer = setInterval(beat, beatEveryMs);
+  // An attempt that is over cannot beat any more, and need not.
+  const beating = startLoop({ everyMs: beatEveryMs, round: beat, failed: () => undefined });
   try {
     return await operation();
   } finally {
-    clearInterval(timer);
+    await beating.stop();
   }
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { startLoop } from '../background/loop.ts';
 
 /** Pages open at once. Each costs a socket and a few KiB. */
 const mostListeners = 500;
@@ -24,10 +25,16 @@ export function createBroadcast(): Broadcast {
     if (response.writableLength > mostBehindBytes) response.destroy();
     else response.write(text);
   };
-  const pulse = setInterval(() => {
-    for (const response of open.keys()) send(response, ': still here\n\n');
-  }, pulseMs);
-  pulse.unref();
+  const pulse = startLoop({
+    everyMs: pulseMs,
+    firstAfterMs: pulseMs,
+    holdsProcess: false,
+    round: () => {
+      for (const response of open.keys()) send(response, ': still here\n\n');
+    },
+    // A response that is gone is destroyed, and one destroyed is written to in vain.
+    failed: () => undefined,
+  });
   return {
     add: (response, hostedVmId) => {
       if (open.size >= mostListeners) return false;
@@ -47,7 +54,7 @@ export function createBroadcast(): Broadcast {
       return open.size;
     },
     close: () => {
-      clearInterval(pulse);
+      void pulse.stop();
       for (const response of open.keys()) response.destroy();
     },
   };

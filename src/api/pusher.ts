@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { startLoop } from '../background/loop.ts';
 import type { ClusterSpec, Inventory } from '../domain/inventory.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import type { Pushed, PushLedger } from '../ports/push-ledger.ts';
@@ -37,65 +38,41 @@ export type Pusher = {
 type Job = { readonly what: Pushed['what']; readonly id: string; run(): Promise<void> };
 
 export function startPusher(deps: PusherDeps): Pusher {
-  const state: {
-    pending: readonly Pending[];
-    pauseMs: number;
-    timer: NodeJS.Timeout | undefined;
-    running: Promise<readonly Pending[]> | undefined;
-    again: Promise<readonly Pending[]> | undefined;
-    closed: boolean;
-  } = { pending: [], pauseMs: firstPauseMs, timer: undefined, running: undefined, again: undefined, closed: false };
-
-  const lookLater = (ms: number): void => {
-    clearTimeout(state.timer);
-    if (state.closed) return;
-    state.timer = setTimeout(() => void push().catch(() => undefined), ms);
-    state.timer.unref();
+  const state: { pending: readonly Pending[]; pauseMs: number; again: boolean } = {
+    pending: [],
+    pauseMs: firstPauseMs,
+    again: false,
   };
 
-  const round = async (): Promise<readonly Pending[]> => {
+  const round = async (): Promise<void> => {
+    state.again = true;
     const failed: Pending[] = [];
-    try {
-      // Clusters first: a hosted VM asks its cluster for leases as soon as it knows itself.
-      for (const jobs of await jobsOf(deps)) failed.push(...(await runAll(jobs)));
-      state.pending = failed;
-      state.pauseMs = failed.length === 0 ? firstPauseMs : Math.min(longestPauseMs, state.pauseMs * 2);
-      for (const { what, id, why } of failed) deps.log.warn({ what, id }, `not pushed yet: ${why}`);
-      lookLater(failed.length === 0 ? lookMs : state.pauseMs * (0.75 + Math.random() / 2));
-    } catch (error) {
-      deps.log.warn({}, `the inventory could not be looked at: ${sentence(error)}`);
-      lookLater(state.pauseMs);
-      throw error;
-    }
-    return failed;
+    // Clusters first: a hosted VM asks its cluster for leases as soon as it knows itself.
+    for (const jobs of await jobsOf(deps)) failed.push(...(await runAll(jobs)));
+    state.pending = failed;
+    state.again = failed.length > 0;
+    state.pauseMs = failed.length === 0 ? firstPauseMs : Math.min(longestPauseMs, state.pauseMs * 2);
+    for (const { what, id, why } of failed) deps.log.warn({ what, id }, `not pushed yet: ${why}`);
   };
-
-  /** One round at a time; who asks during a round gets the next one, which sees what they have just written. */
-  const push = (): Promise<readonly Pending[]> => {
-    if (state.closed) return Promise.resolve(state.pending);
-    if (state.running === undefined) {
-      state.running = round().finally(() => (state.running = undefined));
-      return state.running;
-    }
-    state.again ??= state.running
-      .catch(() => undefined)
-      .then(() => {
-        state.again = undefined;
-        return push();
-      });
-    return state.again;
-  };
+  const loop = startLoop({
+    everyMs: () => (state.again ? state.pauseMs * (0.75 + Math.random() / 2) : lookMs),
+    // Whoever starts this says when the first round is due.
+    firstAfterMs: lookMs,
+    holdsProcess: false,
+    round,
+    failed: (error) => deps.log.warn({}, `the inventory could not be looked at: ${sentence(error)}`),
+  });
 
   return {
-    push,
+    /** Who asks during a round gets the next one, which sees what they have just written. */
+    push: async () => {
+      await loop.next();
+      return state.pending;
+    },
     get pending() {
       return state.pending;
     },
-    close: async () => {
-      state.closed = true;
-      clearTimeout(state.timer);
-      await state.running?.catch(() => undefined);
-    },
+    close: () => loop.stop(),
   };
 }
 

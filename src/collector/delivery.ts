@@ -1,3 +1,6 @@
+import { startLoop } from '../background/loop.ts';
+import type { Loop } from '../background/loop.ts';
+import { minuteMs } from '../domain/time.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import { ProviderError } from '../ports/errors.ts';
 import type { CollectorLog } from './log.ts';
@@ -12,10 +15,7 @@ export class Delivery {
   readonly #spool: Spool;
   readonly #store: Pick<DemandStore, 'write'>;
   readonly #log: CollectorLog;
-  #stopped = false;
-  #wake: (() => void) | undefined;
-  #news = false;
-  readonly #running: Promise<void>;
+  readonly #loop: Loop;
   /** Since when the store does not answer, by the wall clock of the attempts; undefined when it does. */
   failing: { readonly attempts: number; readonly why: string } | undefined;
   written = 0;
@@ -25,66 +25,53 @@ export class Delivery {
     this.#spool = spool;
     this.#store = store;
     this.#log = log;
-    this.#running = this.#run();
+    this.#loop = startLoop({
+      everyMs: () =>
+        this.failing === undefined
+          ? minuteMs
+          : Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(this.failing.attempts - 1, 6)),
+      round: (signal) => this.#sendAll(signal),
+      failed: (error) => log('error', `spool: ${String(error)}; looking again in a minute`),
+    });
   }
 
-  /** There is something new to send. */
+  /** There is something new to send; no reason to ask a failing store sooner. */
   wake(): void {
-    this.#news = true;
-    this.#wake?.();
+    if (this.failing === undefined) this.#loop.wake();
   }
 
   /** Ends after the batch under way. What is left stays in the spool. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.wake();
-    await this.#running;
+    await this.#loop.stop();
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      this.#news = false;
+  async #sendAll(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
       const batch = await this.#spool.oldest();
-      if (batch === undefined) {
-        await this.#pause(60_000);
-        continue;
-      }
+      if (batch === undefined) return;
       try {
         const outcome = await this.#store.write(batch);
         this[outcome] += 1;
-        if (this.failing !== undefined) this.#log('info', `the store is back after ${this.failing.attempts} attempts`);
-        this.failing = undefined;
-        await this.#spool.remove(batch);
       } catch (error) {
-        await this.#failed(batch, error);
+        if (await this.#isGivenUp(batch, error)) continue;
+        return;
       }
+      if (this.failing !== undefined) this.#log('info', `the store is back after ${this.failing.attempts} attempts`);
+      this.failing = undefined;
+      await this.#spool.remove(batch);
     }
   }
 
-  async #failed(batch: Parameters<Spool['reject']>[0], error: unknown): Promise<void> {
+  /** Only a batch that is itself wrong is given up; a store without its schema or a wrong token is mended by a human. */
+  async #isGivenUp(batch: Parameters<Spool['reject']>[0], error: unknown): Promise<boolean> {
     const why = error instanceof Error ? error.message : String(error);
-    // Only a batch that is itself wrong is given up; a store without its schema or a wrong token is mended by a human.
     if (error instanceof ProviderError && error.failureClass === 'invalid') {
       await this.#spool.reject(batch, why);
-      return;
+      return true;
     }
     const attempts = (this.failing?.attempts ?? 0) + 1;
     if (attempts === 1) this.#log('warn', `the store takes no demand, spooling to disk: ${why}`);
     this.failing = { attempts, why };
-    await this.#pause(Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(attempts - 1, 6)));
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#stopped || (this.#news && this.failing === undefined)) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      // A new batch is no reason to ask a failing store sooner; the end of the collector is.
-      this.#wake = () => {
-        if (this.failing !== undefined && !this.#stopped) return;
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = undefined;
+    return false;
   }
 }

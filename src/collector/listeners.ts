@@ -5,6 +5,8 @@ import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { TlsOptions } from 'node:tls';
 
+import { startLoop } from '../background/loop.ts';
+import type { Loop } from '../background/loop.ts';
 import type { CollectorLog } from './log.ts';
 
 /** Certificates are looked at this often; a renewed one serves the next connection. */
@@ -50,7 +52,7 @@ export async function listen(
   const closeAll = async (): Promise<void> => {
     for (const server of servers) await new Promise((resolve) => server.close(resolve));
   };
-  const reload: { certificates: () => Promise<boolean>; timer?: NodeJS.Timeout } = {
+  const reload: { certificates: () => Promise<boolean>; loop?: Loop } = {
     certificates: () => Promise.resolve(false),
   };
   try {
@@ -94,8 +96,13 @@ export async function listen(
           return false;
         }
       };
-      reload.timer = setInterval(() => void reload.certificates(), reloadMs);
-      reload.timer.unref();
+      reload.loop = startLoop({
+        everyMs: reloadMs,
+        firstAfterMs: reloadMs,
+        holdsProcess: false,
+        round: reload.certificates,
+        failed: (error) => log('error', `dnstap tls: ${String(error)}`),
+      });
     }
   } catch (error) {
     await closeAll();
@@ -105,7 +112,7 @@ export async function listen(
     addresses,
     reloadCertificates: () => reload.certificates(),
     async close() {
-      clearInterval(reload.timer);
+      await reload.loop?.stop();
       await closeAll();
     },
   };

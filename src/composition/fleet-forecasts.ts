@@ -1,9 +1,9 @@
 import { ScheduleOverlapPolicy } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
+import type { Loop } from '../background/loop.ts';
 import { taskQueues } from '../domain/cluster-messages.ts';
 import type { Parts } from './parts.ts';
 import { ensureNoSchedule, ensureSchedule, keepSchedules } from './schedules.ts';
-import type { KeptSchedules } from './schedules.ts';
 
 const scheduleId = 'fleet-forecast';
 /** A forecast's own step. */
@@ -15,7 +15,7 @@ export function keepFleetForecasts(
   parts: Pick<Parts, 'inventory' | 'log'>,
   client: Client,
   large: () => boolean,
-): KeptSchedules {
+): Pick<Loop, 'stop'> {
   return keepSchedules(parts, 'the schedule of the fleet forecast', async () => {
     if (!large()) return ensureNoSchedule(client, scheduleId);
     return ensureSchedule(client, {

@@ -1,15 +1,15 @@
-import cron from 'node-cron';
+import { startLoop } from '../background/loop.ts';
+import type { Loop } from '../background/loop.ts';
 import type { Instance } from '../domain/instance.ts';
+import { minuteMs, secondMs } from '../domain/time.ts';
 import { learnCapacities, learnEveryMs, sampleCpu } from '../foresight/capacity-learner.ts';
 import { startFitter } from '../foresight/fitter.ts';
 import { judge } from '../foresight/judge.ts';
 import { threadForecaster } from '../providers/forecasting/threads.ts';
 import type { Parts } from './parts.ts';
 
-/** Every minute, half a minute after the store's upkeep. */
-const judgeCadence = '30 * * * * *';
-
-export type Foresight = { stop(): Promise<void> };
+/** Half a minute after the store's upkeep, which rolls up what is judged. */
+const judgeOffsetMs = 30 * secondMs;
 
 /** Every hosted VM of the inventory in force. */
 export function hostedVmIdsOf({ inventory }: Parts): string[] {
@@ -25,7 +25,7 @@ export function startForesight(
     readonly threads: number;
     readonly cpuOf: (instance: Instance) => Promise<number | undefined>;
   },
-): Foresight {
+): Pick<Loop, 'stop'> {
   const { demand, registry, events, outcomes, beliefs } = stores;
   const specs = () => inventory.current()?.inventory.hostedVms ?? [];
   const hostedVmIds = () => Promise.resolve(specs().map(({ id }) => id));
@@ -52,21 +52,16 @@ export function startForesight(
     await learnCapacities(capacity, await hostedVmIds(), now);
     learnedAt = now;
   };
-  let round: Promise<void> = Promise.resolve();
-  const turns = cron.schedule(
-    judgeCadence,
-    async () => {
-      round = minute().catch((error: unknown) =>
-        log.warn({ error: String(error) }, 'what forecasts said could not be compared; again in a minute'),
-      );
-      await round;
-    },
-    { noOverlap: true },
-  );
+  const judging = startLoop({
+    everyMs: minuteMs,
+    offsetMs: judgeOffsetMs,
+    round: minute,
+    failed: (error) =>
+      log.warn({ error: String(error) }, 'what forecasts said could not be compared; again in a minute'),
+  });
   return {
     stop: async () => {
-      await turns.destroy();
-      await Promise.all([fitter.stop(), round]);
+      await Promise.all([fitter.stop(), judging.stop()]);
       await forecaster.close();
     },
   };

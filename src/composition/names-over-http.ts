@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { NameSource, RegisteredName } from '../collector/names.ts';
-import { keepSnapshot } from './snapshot.ts';
-import { join } from 'node:path';
+import { startSnapshot } from './snapshot.ts';
 
 const everyMs = 1_000;
 const patienceMs = 5_000;
@@ -13,48 +13,31 @@ export function namesOverHttp(
   tokenFile: string,
   dataDir: string,
   log: Logger,
-): { readonly source: NameSource; stop(): void } {
-  const ask = async (): Promise<RegisteredName[]> => {
-    const token = (await readFile(tokenFile, 'utf8')).trim();
-    const response = await fetch(`${url.replace(/\/+$/, '')}/api/v1/names`, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(patienceMs),
-    });
-    if (!response.ok) throw new Error(`${url} answered ${response.status} when asked for names`);
-    return (await response.json()) as RegisteredName[];
-  };
-  const timers = new Set<NodeJS.Timeout>();
-  const snapshot = keepSnapshot<RegisteredName[]>({
+): { readonly source: NameSource; stop(): Promise<void> } {
+  const snapshot = startSnapshot<RegisteredName[]>({
     what: 'names',
     file: join(dataDir, 'names-snapshot.json'),
-    read: ask,
-    subscribe: (listener) => {
-      const timer = setInterval(listener, everyMs);
-      timers.add(timer);
-      return Promise.resolve(() => {
-        clearInterval(timer);
-        return Promise.resolve();
+    read: async () => {
+      const token = (await readFile(tokenFile, 'utf8')).trim();
+      const response = await fetch(`${url.replace(/\/+$/, '')}/api/v1/names`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: AbortSignal.timeout(patienceMs),
       });
+      if (!response.ok) throw new Error(`${url} answered ${response.status} when asked for names`);
+      return (await response.json()) as RegisteredName[];
     },
+    pollMs: everyMs,
     log: (line) => log.info(line),
   });
   return {
     source: (listener) => {
-      const state: { stop: () => void; stopped: boolean } = { stop: () => undefined, stopped: false };
-      void snapshot.then((known) => {
-        if (state.stopped) return;
-        const tell = (): void => listener(known.current() ?? []);
-        tell();
-        state.stop = known.onChange(tell);
-      });
-      return () => {
-        state.stopped = true;
-        state.stop();
+      const tell = (): void => {
+        const known = snapshot.current();
+        if (known !== undefined) listener(known);
       };
+      tell();
+      return snapshot.onChange(tell);
     },
-    stop: () => {
-      for (const timer of timers) clearInterval(timer);
-      void snapshot.then((known) => known.close());
-    },
+    stop: () => snapshot.close(),
   };
 }

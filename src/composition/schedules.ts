@@ -1,13 +1,13 @@
 import { ScheduleAlreadyRunning, ScheduleNotFoundError } from '@temporalio/client';
 import type { Client, ScheduleOptions } from '@temporalio/client';
+import { startLoop } from '../background/loop.ts';
+import type { Loop } from '../background/loop.ts';
 import type { Inventory } from '../domain/inventory.ts';
 import { minuteMs } from '../domain/time.ts';
 import type { Parts } from './parts.ts';
 
 /** Temporal may have been away, or somebody may have deleted a schedule. */
 const lookAgainMs = 10 * minuteMs;
-
-export type KeptSchedules = { stop(): Promise<void> };
 
 /**
  * Brings Temporal's schedules to what the inventory asks for: now, at each of its changes, and from time to time. Every
@@ -18,24 +18,20 @@ export function keepSchedules(
   { inventory, log }: Pick<Parts, 'inventory' | 'log'>,
   what: string,
   ensure: (inventory: Inventory) => Promise<void>,
-): KeptSchedules {
-  const running = { last: Promise.resolve() };
-  const keep = (): void => {
-    running.last = running.last
-      .then(async () => {
-        const current = inventory.current();
-        if (current !== undefined) await ensure(current.inventory);
-      })
-      .catch((error: unknown) => log.warn({ error: String(error) }, `${what} could not be kept`));
-  };
-  const unsubscribe = inventory.onChange(keep);
-  const timer = setInterval(keep, lookAgainMs);
-  keep();
+): Pick<Loop, 'stop'> {
+  const loop = startLoop({
+    everyMs: lookAgainMs,
+    round: async () => {
+      const current = inventory.current();
+      if (current !== undefined) await ensure(current.inventory);
+    },
+    failed: (error) => log.warn({ error: String(error) }, `${what} could not be kept`),
+  });
+  const unsubscribe = inventory.onChange(() => loop.wake());
   return {
     stop: async () => {
-      clearInterval(timer);
       unsubscribe();
-      await running.last;
+      await loop.stop();
     },
   };
 }

@@ -1,6 +1,7 @@
 import { ScheduleOverlapPolicy } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import type { Loop } from '../background/loop.ts';
 import type { SweepDeps } from '../activities/sweep.ts';
 import type { LedgerView } from '../domain/cluster/ledger.ts';
 import type { SweepReport } from '../domain/cluster/sweep.ts';
@@ -10,7 +11,6 @@ import { hostedVmQueries } from '../domain/hosted-vm/messages.ts';
 import type { HostedVmView } from '../domain/view.ts';
 import type { Parts } from './parts.ts';
 import { ensureNoSchedule, ensureSchedule, keepSchedules } from './schedules.ts';
-import type { KeptSchedules } from './schedules.ts';
 
 const prefix = 'sweep/';
 /** An orphan costs memory and a lease, and it is looked at twice before it is touched: minutes are soon enough. */
@@ -80,7 +80,7 @@ function eventsByHostedVm({ at, cluster, findings }: SweepReport): Map<string, U
 }
 
 /** Keeps one Temporal Schedule per cluster of the inventory. */
-export function keepSweeps(parts: Pick<Parts, 'inventory' | 'log'>, client: Client): KeptSchedules {
+export function keepSweeps(parts: Pick<Parts, 'inventory' | 'log'>, client: Client): Pick<Loop, 'stop'> {
   return keepSchedules(parts, 'the schedules of the sweep', ({ clusters }) =>
     ensureSchedules(
       client,

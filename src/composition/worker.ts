@@ -1,10 +1,11 @@
 import { cpus } from 'node:os';
-import cron from 'node-cron';
 import { createClusterActivities } from '../activities/cluster.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
 import { heartbeatSerial } from '../api/heartbeat-serial.ts';
+import { startLoop } from '../background/loop.ts';
 import { hostedVmWorkflowId } from '../domain/cluster-messages.ts';
 import { hostedVmSignals } from '../domain/hosted-vm/messages.ts';
+import { minuteMs } from '../domain/time.ts';
 import { createEvaluator } from '../foresight/evaluator.ts';
 import { createFleetForecaster, isLarge } from '../foresight/fleet-forecaster.ts';
 import { watchDemand } from '../foresight/demand-watcher.ts';
@@ -32,9 +33,6 @@ export type WorkerProcessOptions = {
   /** Evaluations come this often; undefined: as the risk asks for it. */
   readonly evaluateEveryMs: number | undefined;
 };
-
-/** Every minute: minutes are rolled up soon after they end, partitions are there before they are needed. */
-const upkeepCadence = '* * * * *';
 
 /** The worker process: workflows, their activities, the watch over demand, and the store's upkeep. */
 export async function startWorkerProcess(parts: Parts, options: WorkerProcessOptions): Promise<Process> {
@@ -93,21 +91,18 @@ export async function startWorkerProcess(parts: Parts, options: WorkerProcessOpt
     threads: options.threads,
     cpuOf: async (primary) => (await healthOf(primary))?.cpu,
   });
-  const upkeep = cron.schedule(
-    upkeepCadence,
-    async () => {
-      await stores.demand
-        .maintain(Date.now())
-        .catch((error: unknown) => log.warn({ error: String(error) }, 'upkeep of the store failed; again in a minute'));
-    },
-    { noOverlap: true },
-  );
+  // As minutes end: they are rolled up soon after, and partitions are there before they are needed.
+  const upkeep = startLoop({
+    everyMs: minuteMs,
+    offsetMs: 0,
+    round: () => stores.demand.maintain(Date.now()),
+    failed: (error) => log.warn({ error: String(error) }, 'upkeep of the store failed; again in a minute'),
+  });
   log.info({ cpus: cpus().length }, `worker ${options.identity} takes work`);
   return {
     done: worker.done,
     stop: async () => {
-      await upkeep.destroy();
-      await Promise.all([watcher.stop(), foresight.stop(), sweeps.stop(), fleetForecasts.stop()]);
+      await Promise.all([upkeep.stop(), watcher.stop(), foresight.stop(), sweeps.stop(), fleetForecasts.stop()]);
       await worker.stop();
       await predictor.close();
       await temporal.close();

@@ -1,3 +1,4 @@
+import { startLoop } from '../background/loop.ts';
 import type { Registry } from '../ports/registry.ts';
 import type { DemoVm } from './fleet.ts';
 
@@ -10,7 +11,7 @@ const lookMs = 2_000;
 export function followGuests(
   registry: Pick<Registry, 'views'>,
   fleet: readonly DemoVm[],
-): { at(address: string): GuestAt | undefined; stop(): void } {
+): { at(address: string): GuestAt | undefined; stop(): Promise<void> } {
   const guests = new Map<string, GuestAt>(
     fleet.map(({ address, vmid, capacityQps }) => [address, { vmid, capacityQps }]),
   );
@@ -22,6 +23,6 @@ export function followGuests(
     }
   };
   // The store may be away for a minute: load then goes where it went.
-  const timer = setInterval(() => void look().catch(() => undefined), lookMs);
-  return { at: (address) => guests.get(address), stop: () => clearInterval(timer) };
+  const loop = startLoop({ everyMs: lookMs, round: look, failed: () => undefined });
+  return { at: (address) => guests.get(address), stop: () => loop.stop() };
 }

@@ -1,3 +1,4 @@
+import { startLoop } from '../background/loop.ts';
 import { createSocket } from 'node:dgram';
 import { encodeMessage, decodeMessage, queryMessage } from '../providers/dns/message.ts';
 import { MalformedMessage } from '../providers/dns/name.ts';
@@ -201,7 +202,13 @@ export function startLoad(options: LoadOptions): RunningLoad {
     }
   }
 
-  const timers = [setInterval(tick, tickMs), setInterval(report, reportMs)];
+  const failed = (error: unknown): never => {
+    throw error;
+  };
+  const loops = [
+    startLoop({ everyMs: tickMs, firstAfterMs: tickMs, round: tick, failed }),
+    startLoop({ everyMs: reportMs, firstAfterMs: reportMs, round: report, failed }),
+  ];
 
   return {
     flashCrowd(id, factor, forMs) {
@@ -210,10 +217,9 @@ export function startLoad(options: LoadOptions): RunningLoad {
       crowds.set(id, { factor, from: now(), until: now() + forMs });
     },
     counts: () => ({ ...counts }),
-    stop() {
-      timers.forEach(clearInterval);
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
       inFlight.forEach((done) => done());
-      return Promise.resolve();
     },
   };
 }

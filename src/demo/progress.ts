@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-type End = () => Promise<unknown> | void;
+type End = () => unknown;
 
 /** What has been started, each with its end: whatever goes wrong half-way, everything before it is ended. */
 export class Progress {

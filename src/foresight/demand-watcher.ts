@@ -1,3 +1,5 @@
+import { startLoop } from '../background/loop.ts';
+import type { Loop } from '../background/loop.ts';
 import { bucketMs } from '../domain/demand.ts';
 import type { DemandNews } from '../domain/hosted-vm/messages.ts';
 import { minuteMs, secondMs } from '../domain/time.ts';
@@ -6,8 +8,6 @@ import { demandNews } from '../planning/demand-news.ts';
 import type { ToldDemand } from '../planning/demand-news.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
 import type { Registry } from '../ports/registry.ts';
-
-export type DemandWatcher = { stop(): Promise<void> };
 
 /** The newest bucket is complete about this long after it ended: watermark, batch, commit. */
 const settleMs = 5 * secondMs;
@@ -23,9 +23,8 @@ export function watchDemand(deps: {
   readonly tell: (hostedVmId: string, news: DemandNews) => Promise<void>;
   readonly now: () => EpochMs;
   readonly log: (line: string) => void;
-}): DemandWatcher {
+}): Pick<Loop, 'stop'> {
   const told = new Map<string, ToldDemand>();
-  let round: Promise<void> = Promise.resolve();
 
   const look = async (): Promise<void> => {
     const now = deps.now();
@@ -44,15 +43,11 @@ export function watchDemand(deps: {
     }
   };
 
-  const timer = setInterval(() => {
-    round = round.then(look).catch((error: unknown) => {
-      deps.log(`demand watcher: ${error instanceof Error ? error.message : String(error)}; looking again in 10 s`);
-    });
-  }, everyMs);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await round;
-    },
-  };
+  return startLoop({
+    everyMs,
+    firstAfterMs: everyMs,
+    round: look,
+    failed: (error) =>
+      deps.log(`demand watcher: ${error instanceof Error ? error.message : String(error)}; looking again in 10 s`),
+  });
 }

@@ -1,3 +1,4 @@
+import { startLoop } from '../background/loop.ts';
 import type { UmbraEvent } from '../domain/event.ts';
 import type { HostedVmSpec } from '../domain/policy.ts';
 import { utcOffsetMs } from '../domain/local-time.ts';
@@ -73,26 +74,19 @@ export function startFitter(deps: FitterDeps): Fitter {
     return fitted;
   };
 
-  let running: Promise<unknown> = Promise.resolve();
-  let timer: NodeJS.Timeout | undefined;
-  const later = (ms: number): void => {
-    timer = setTimeout(() => {
-      running = round()
-        .catch((error: unknown) => {
-          if (!signal.aborted) deps.log('fitting waits for the store; again in 10 s', { error: String(error) });
-        })
-        .then(() => {
-          if (!signal.aborted) later(roundMs);
-        });
-    }, ms);
-  };
-  later(firstRoundMs);
+  const loop = startLoop({
+    everyMs: roundMs,
+    firstAfterMs: firstRoundMs,
+    round,
+    failed: (error) => {
+      if (!signal.aborted) deps.log('fitting waits for the store; again in 10 s', { error: String(error) });
+    },
+  });
   return {
     round,
     stop: async () => {
       stopping.abort();
-      clearTimeout(timer);
-      await running;
+      await loop.stop();
     },
   };
 }

@@ -13,7 +13,9 @@ import { namesOverHttp } from './composition/names-over-http.ts';
 import { openParts, temporalClient } from './composition/parts.ts';
 import type { Parts } from './composition/parts.ts';
 import {
+  addressesOf,
   apiOptions,
+  storePlace,
   collectorSettings,
   monitorOptions,
   temporalPlace,
@@ -34,9 +36,10 @@ type Shared = { readonly parts?: Parts };
 
 /** @param log where everything is said; by default on standard output, at the configured level */
 export async function openInstallation(config: Config, process: string, log?: Logger): Promise<Parts> {
-  const to = log ?? pino({ level: config.log, base: { process } });
+  const { postgresUrl, dataDir } = storePlace(config);
+  const to = log ?? logOf(config, process);
   installTemporalLog(to);
-  return await openParts(config.postgresUrl, config.data, to);
+  return await openParts(postgresUrl, dataDir, to);
 }
 
 export async function runWorker(config: Config, shared: Shared = {}): Promise<Running> {
@@ -67,7 +70,10 @@ export async function runApi(
   const api = await startApiProcess(parts, {
     ...options,
     client: temporal.client,
-    addresses: () => ({ ...addressesOf(config, parts), ...(dnstap === undefined ? {} : { dnstap }) }),
+    addresses: () => ({
+      ...addressesOf(config, parts.inventory.current()?.inventory),
+      ...(dnstap === undefined ? {} : { dnstap }),
+    }),
     doctor: examination(parts, temporal.client),
     ...(components === undefined ? {} : { components }),
   });
@@ -90,9 +96,10 @@ export async function runCollector(
   },
 ): Promise<Running & { readonly collector: Collector }> {
   const { remote, ...settings } = collectorSettings(config);
-  const log = shared.parts?.log ?? pino({ level: config.log, base: { process: 'collector' } });
+  const log = shared.parts?.log ?? logOf(config, 'collector');
   const parts = remote === undefined ? await partsOf(config, 'collector', shared) : undefined;
-  const names = remote === undefined ? undefined : namesOverHttp(remote.url, remote.tokenFile, config.data, log);
+  const names =
+    remote === undefined ? undefined : namesOverHttp(remote.url, remote.tokenFile, storePlace(config).dataDir, log);
   const recording =
     replay === undefined ? undefined : await openReplay({ ...replay, times: 'recorded', wallClock: Date.now });
   const collector = await startCollectorProcess({
@@ -136,17 +143,8 @@ async function partsOf(config: Config, process: string, { parts }: Shared): Prom
   return await openInstallation(config, process);
 }
 
-function addressesOf(
-  config: Config,
-  { inventory }: Parts,
-): Partial<Record<'temporal' | 'temporalUi' | 'dns' | 'proxmox', string>> {
-  const known = inventory.current()?.inventory;
-  return {
-    temporal: config.temporal.address,
-    ...(config.temporal.ui === undefined ? {} : { temporalUi: config.temporal.ui }),
-    dns: known?.zones[0]?.servers[0] ?? '',
-    proxmox: known?.clusters[0]?.endpoints[0] ?? '',
-  };
+function logOf(config: Config, process: string): Logger {
+  return pino({ level: storePlace(config).logLevel, base: { process } });
 }
 
 function closing(stop: () => Promise<void>, parts: Parts): () => Promise<void> {

@@ -7,6 +7,7 @@ import type { ApiOptions } from '../api/options.ts';
 import { parseTokenFile } from '../api/tokens.ts';
 import type { Listen } from '../collector/listeners.ts';
 import type { Config } from '../config.ts';
+import type { Inventory } from '../domain/inventory.ts';
 import { splitHostPort } from '../inventory/addresses.ts';
 import type { MonitorProcessOptions } from './monitor.ts';
 import type { TemporalPlace } from './parts.ts';
@@ -14,8 +15,17 @@ import type { WorkerProcessOptions } from './worker.ts';
 
 /*
  * What each process is told, read from the configuration and the files it names. Everything that umbra.yaml may hold
- * is read here or in src/composition.ts; test/unit/composition checks it key by key.
+ * is read here, and test/unit/composition checks it key by key.
  */
+
+/** What every process shares. The URL holds the password. */
+export function storePlace({ postgresUrl, data, log }: Config): {
+  readonly postgresUrl: string;
+  readonly dataDir: string;
+  readonly logLevel: string;
+} {
+  return { postgresUrl, dataDir: data, logLevel: log };
+}
 
 export async function workerOptions(config: Config): Promise<WorkerProcessOptions> {
   const { threads, batchAbove, evaluateEvery } = config.worker;
@@ -151,5 +161,18 @@ function listenersOf({ listen, tls }: Config['collector']): Listen {
             ...(tls.clientCaFile === undefined ? {} : { clientCaFile: tls.clientCaFile }),
           },
         }),
+  };
+}
+
+/** Where everything answers, as far as the configuration and the inventory in force say it. */
+export function addressesOf(
+  { temporal }: Config,
+  inventory: Inventory | undefined,
+): Partial<Record<'temporal' | 'temporalUi' | 'dns' | 'proxmox', string>> {
+  return {
+    temporal: temporal.address,
+    ...(temporal.ui === undefined ? {} : { temporalUi: temporal.ui }),
+    dns: inventory?.zones[0]?.servers[0] ?? '',
+    proxmox: inventory?.clusters[0]?.endpoints[0] ?? '',
   };
 }

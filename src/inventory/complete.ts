@@ -58,11 +58,17 @@ function completeCluster(written: WrittenCluster): ClusterSpec {
     budget: {
       maxShadows: written.budget?.maxShadows ?? Math.max(0, room),
       maxMemoryMiB: written.budget?.maxMemory ?? 65_536,
+      ...present({ memoryTime: memoryTimeOf(written) }),
     },
     clonesPerStorage: written.clonesPerStorage,
     quarantineMs: written.quarantine,
     failovers: { limit: written.failovers?.limit ?? 10, windowMs: written.failovers?.window ?? minuteMs },
   };
+}
+
+function memoryTimeOf({ budget }: WrittenCluster): ClusterSpec['budget']['memoryTime'] {
+  if (budget?.memoryTime === undefined) return undefined;
+  return { maxGiBHours: budget.memoryTime.maxGiBHours, windowMs: budget.memoryTime.window };
 }
 
 function completeZone(written: WrittenZone): ZoneSpec {

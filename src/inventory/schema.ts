@@ -86,6 +86,16 @@ const clusterShape = mapping(
         {
           maxShadows: optional(read.whole(0, 100_000), 'shadows at once; as many as VMIDs and addresses allow'),
           maxMemory: byDefault(read.memory, 65_536, '64GiB', 'memory of all shadows together'),
+          memoryTime: optional(
+            mapping(
+              {
+                maxGiBHours: required(read.number(0.1, 1e9, 'a number of GiB-hours'), 'GiB-hours that shadows may use'),
+                window: byDefault(read.duration(hourMs, 366 * dayMs), dayMs, '1d', 'in each such time'),
+              },
+              'a budget over time',
+            ),
+            'memory of all shadows over time; no limit unless told',
+          ),
         },
         'a budget',
       ),

@@ -256,3 +256,16 @@ export function listSettings(): ListedSetting[] {
       : [listed(key, entry)],
   );
 }
+
+/** The table of docs/cli.md. */
+export function settingsTable(): string {
+  const shown = (value: unknown): string =>
+    value === undefined || (Array.isArray(value) && value.length === 0)
+      ? ''
+      : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+  const rows = listSettings().map(
+    ({ key, variable, shownDefault, about }) =>
+      `| \`${key}\` | ${shown(variable)} | ${shown(shownDefault)} | ${about} |\n`,
+  );
+  return ['| key | variable | default | what |\n', '|---|---|---|---|\n', ...rows].join('');
+}

@@ -16,7 +16,7 @@ import type { LearnedWeights } from './risk/health-weights.ts';
 import { peakQuantiles, stepsUntil } from './risk/overload.ts';
 import { assessRisk } from './risk/score.ts';
 import { planStandby } from './standby.ts';
-import type { ShadowView, StandbyLimits } from './standby.ts';
+import type { ShadowView } from './standby.ts';
 import { atLevel } from '../domain/quantile.ts';
 
 /** Everything one evaluation of one hosted VM looks at. */
@@ -43,7 +43,6 @@ export type EvaluationInput = {
   readonly servingQps?: number | undefined;
   readonly judgeOverloadByCpu?: boolean | undefined;
   readonly shadows: readonly ShadowView[];
-  readonly limits?: StandbyLimits | undefined;
   /** Measured p95 of provisioning plus warm-up. */
   readonly leadTimeMs: number;
   readonly now: EpochMs;

@@ -18,13 +18,6 @@ export type ShadowView = {
   readonly since: EpochMs;
 };
 
-/** What the cluster grants at most, beyond the policy's `maxShadows`. */
-export type StandbyLimits = {
-  readonly memoryMiB?: number;
-  readonly memoryMiBPerTier?: number;
-  readonly shadows?: number;
-};
-
 export type StandbyObservation = {
   readonly risk: Risk;
   /** Newest known demand, queries per second. */
@@ -36,7 +29,6 @@ export type StandbyObservation = {
   readonly forecast: QuantileForecast | null;
   readonly leadTimeMs: number;
   readonly shadows: readonly ShadowView[];
-  readonly limits?: StandbyLimits | undefined;
   readonly timeZone: string;
 };
 
@@ -59,7 +51,7 @@ type Need = { readonly kind: 'now' | 'later' | 'keep'; readonly reason: Reason; 
 export function planStandby(observation: StandbyObservation, policy: Policy, now: EpochMs): StandbyPlan {
   const reasons: Reason[] = [];
   const need = findNeed(observation, policy, now);
-  const most = Math.min(policy.maxShadows, observation.limits?.shadows ?? Infinity);
+  const most = policy.maxShadows;
   if (need === undefined || need.kind === 'later') {
     reasons.push(need?.reason ?? calmReason(observation, policy));
     if (policy.minShadows === 0) return { wanted: [], reasons };

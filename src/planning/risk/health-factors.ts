@@ -9,7 +9,6 @@ export type HealthFactors = {
   readonly ioPressure?: number;
   /** Disk latency now over its usual value. */
   readonly diskLatencyRatio?: number;
-  readonly ioErrors?: number;
   /** How long agent or heartbeat have been silent beyond their interval. */
   readonly silentMs?: number;
   /** Since the guest's process began: a start, a crash or a live migration. */
@@ -67,12 +66,6 @@ const covariates: readonly Covariate[] = [
     measure: ({ diskLatencyRatio = 1 }) => Math.log2(Math.max(1, diskLatencyRatio)),
     say: ({ diskLatencyRatio = 1 }) => `disk latency ${times(diskLatencyRatio)}`,
     weight: 0.9,
-  },
-  {
-    code: 'io-errors',
-    measure: ({ ioErrors = 0 }) => Math.log1p(Math.max(0, ioErrors)),
-    say: ({ ioErrors = 0 }) => `${ioErrors} I/O errors`,
-    weight: 1.6,
   },
   {
     code: 'silence',

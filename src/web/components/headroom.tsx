@@ -48,6 +48,11 @@ function ClusterHeadroom({ cluster }: { readonly cluster: ClusterLedger }) {
         <li>
           clones: {clones.running} running, {clones.waiting} waiting
         </li>
+        {budget.maxGiBHours === null ? null : (
+          <li>
+            memory over time: {Math.round(budget.gibHours)} of {budget.maxGiBHours} GiB-hours used
+          </li>
+        )}
         {waiting.length === 0 ? null : <li>{counted(waiting.length, 'instance')} waiting for room</li>}
         {cluster.quorate === false ? <li class="bad">the cluster has no quorum</li> : null}
         {breaker.kind === 'closed' ? null : (

@@ -22,7 +22,7 @@ const chosen: ChosenModel = {
 };
 
 /** Evaluates `shop` once, with what has been learned of it. */
-async function evaluated(belief: Belief, health: HealthFactors = {}, events: UmbraEvent[] = []) {
+async function evaluated(belief: Belief, health: HealthFactors = {}, events: UmbraEvent[] = [], everyMs?: number) {
   const saved: (StoredForecast | null)[] = [];
   const none = () => Promise.resolve([]);
   const evaluator = createEvaluator({
@@ -64,6 +64,7 @@ async function evaluated(belief: Belief, health: HealthFactors = {}, events: Umb
       healthWeights: () => Promise.resolve(undefined),
     },
     healthOf: () => Promise.resolve(health),
+    everyMs,
   });
   const instances = [{ id: 'shop/0', role: 'primary', cluster: 'lab' } as Instance];
   const evaluation = await evaluator.evaluate({ spec, instances, serving: ['shop/0'], failoversAt: [], now });
@@ -73,6 +74,12 @@ async function evaluated(belief: Belief, health: HealthFactors = {}, events: Umb
 const since = { since: now, coverage90: 0.7, coverage99: 0.9, steps: 288 };
 
 describe('an evaluation of a running hosted VM', () => {
+  test('comes again as the configuration says, whatever the risk', async () => {
+    const { evaluation } = await evaluated({}, {}, [], 30_000);
+    expect(evaluation.nextInMs).toBe(30_000);
+    expect((await evaluated({})).evaluation.nextInMs).not.toBe(30_000);
+  });
+
   test('uses the model that was chosen, and says why in words', async () => {
     const { evaluation, saved } = await evaluated({});
     expect(evaluation).toMatchObject({ model: 'seasonal-naive-day', modelReason: chosen.reason.text });

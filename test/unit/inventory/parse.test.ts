@@ -59,6 +59,11 @@ describe('the least an operator must write', () => {
       timeZone: 'UTC',
     });
     expect(inventory?.clusters[0]?.budget).toEqual({ maxShadows: 20, maxMemoryMiB: 65_536 });
+    const limited = clusters + '    budget: { memoryTime: { maxGiBHours: 12 } }\n' + dns + shop;
+    expect(parseInventory(limited).inventory?.clusters[0]?.budget.memoryTime).toEqual({
+      maxGiBHours: 12,
+      windowMs: 86_400_000,
+    });
     expect(inventory?.zones[0]).toEqual({
       zone: 'example.com',
       provider: 'rfc2136',

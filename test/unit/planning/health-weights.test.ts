@@ -34,7 +34,7 @@ describe('weights of health findings', () => {
     expect(found.weights['disk-latency']).toBeLessThan(2.2);
     expect(found.weights['silence']).toBeLessThan(0.5);
     expect(found.weights['silence']).toBeGreaterThanOrEqual(0);
-    expect(found.weights['io-errors']).toBeCloseTo(priorWeights['io-errors']!, 2);
+    expect(found.weights['node-maintenance']).toBeCloseTo(priorWeights['node-maintenance']!, 2);
   });
 
   test('move little on little evidence', () => {

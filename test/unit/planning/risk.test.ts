@@ -44,7 +44,7 @@ describe('the risk score', () => {
     const risk = assessRisk({
       ...question,
       capacityQps: 34,
-      health: { ioErrors: 5 },
+      health: { diskLatencyRatio: 8 },
       failures: { at: [now - dayMs], watchedSince: now - 30 * dayMs },
     });
     expect(risk.score).toBeCloseTo(1 - (1 - risk.overload) * (1 - risk.failure), 9);
@@ -99,7 +99,7 @@ describe('the risk score', () => {
   test('ignores health that is not known or not a number', () => {
     expect(healthTerms({})).toEqual([]);
     expect(healthTerms({ diskLatencyRatio: NaN, cpuPressure: 0 })).toEqual([]);
-    expect(assessRisk({ ...question, health: { ioErrors: NaN } }).score).toBeLessThan(1);
+    expect(assessRisk({ ...question, health: { diskLatencyRatio: NaN } }).score).toBeLessThan(1);
   });
 });
 

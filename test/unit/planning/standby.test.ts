@@ -80,12 +80,12 @@ describe('a standby plan', () => {
     );
   });
 
-  test('keeps the minimum and respects the maximum and the limits', () => {
+  test('keeps the minimum and respects the maximum', () => {
     expect(planStandby(calm, { ...policy, minShadows: 2 }, now).wanted[0]).toMatchObject({
       count: 2,
       reason: { code: 'min-shadows' },
     });
-    const limited = planStandby({ ...calm, demandQps: 900, limits: { shadows: 1 } }, policy, now);
+    const limited = planStandby({ ...calm, demandQps: 900 }, { ...policy, maxShadows: 1 }, now);
     expect(limited.wanted[0]?.count).toBe(1);
     expect(planStandby({ ...calm, demandQps: 900 }, { ...policy, maxShadows: 0 }, now).wanted).toEqual([]);
   });

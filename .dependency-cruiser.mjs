@@ -1,46 +1,20 @@
-/** A layer may import itself and what is listed; everything else is a wall. Order as in ARCHITECTURE.md. */
-const layer = (name, may, severity = 'error') => ({
-  name: `${name}-imports`,
-  severity,
-  from: { path: `^src/${name}/` },
-  to: { path: '^src/', pathNot: [`^src/${name}/`, ...may.map((other) => `^src/${other}`)] },
-});
+import { readdirSync, readFileSync } from 'node:fs';
+import { importRules } from './tools/import-rules.mjs';
 
 export default {
   forbidden: [
-    layer('domain', []),
-    layer('planning', ['domain/']),
-    layer('ports', ['domain/']),
-    layer('providers', ['domain/', 'ports/', 'planning/forecast/']),
-    layer('activities', ['domain/', 'ports/', 'planning/']),
-    layer('inventory', ['domain/']),
-    layer('foresight', ['domain/', 'planning/', 'ports/']),
-    layer('collector', ['domain/', 'ports/', 'inventory/']),
-    layer('monitor', ['domain/', 'ports/']),
-    layer('web', ['domain/']),
+    ...importRules(readFileSync('ARCHITECTURE.md', 'utf8'), readdirSync('src')),
     {
-      name: 'workflows-run-domain-only',
+      name: 'only-two-verbs-bring-the-demonstration-with-them',
       severity: 'error',
-      from: { path: '^src/workflows/' },
-      to: { path: '^src/', pathNot: ['^src/workflows/', '^src/domain/'], dependencyTypesNot: ['type-only'] },
+      from: { path: '^src/cli/', pathNot: ['^src/cli/(sim|dev)\\.ts$'] },
+      to: { path: '^src/(sim|demo)/' },
     },
     {
-      name: 'workflows-know-activities-as-types',
+      name: 'one-file-of-the-command-line-knows-composition',
       severity: 'error',
-      from: { path: '^src/workflows/' },
-      to: { path: '^src/', pathNot: ['^src/workflows/', '^src/domain/', '^src/activities/'] },
-    },
-    {
-      name: 'pure-code-has-no-packages',
-      severity: 'error',
-      from: { path: '^src/(domain|planning)/' },
-      to: { dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-optional'] },
-    },
-    {
-      name: 'nobody-in-production-imports-the-simulator',
-      severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/sim/', '^src/demo/', '^src/cli/(sim|dev)\\.ts$'] },
-      to: { path: '^src/sim/' },
+      from: { path: '^src/cli/', pathNot: ['^src/cli/processes\\.ts$'] },
+      to: { path: '^src/composition', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'no-circles',

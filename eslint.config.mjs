@@ -7,6 +7,13 @@ const clocks = [
   { object: 'Date', property: 'now', message: 'Time is an argument here.' },
   { object: 'Math', property: 'random', message: 'Seeded randomness is an argument here.' },
 ];
+const environment = [
+  {
+    object: 'process',
+    property: 'env',
+    message: 'Only src/config.ts reads the environment: it is a key of umbra.yaml.',
+  },
+];
 
 export default tseslint.config(
   { ignores: ['dist', 'coverage', 'node_modules', 'test/fixtures', 'test/histories'] },
@@ -26,9 +33,27 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/**'],
+    ignores: ['src/config.ts'],
+    rules: {
+      'no-restricted-properties': ['error', ...environment],
+      'no-restricted-imports': ['error', { paths: [{ name: 'node:process' }, { name: 'process' }] }],
+    },
+  },
+  {
+    files: ['src/**'],
+    ignores: ['src/background/**', 'src/sim/**', 'src/web/**'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        { name: 'setInterval', message: 'startLoop of src/background/loop.ts repeats, is woken and ends.' },
+      ],
+    },
+  },
+  {
     files: ['src/domain/**', 'src/planning/**'],
     rules: {
-      'no-restricted-properties': ['error', ...clocks],
+      'no-restricted-properties': ['error', ...clocks, ...environment],
       'no-restricted-syntax': [
         'error',
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Time is an argument here.' },

@@ -2,7 +2,6 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 import type { Finding } from './api/doctor.ts';
 import type { ApiOptions, RunningApi } from './api/options.ts';
-import type { Running } from './cli/processes.ts';
 import { openReplay } from './collector/replay.ts';
 import type { Collector } from './collector/collector.ts';
 import { startApiProcess } from './composition/api.ts';
@@ -12,6 +11,7 @@ import { startMonitorProcess } from './composition/monitor.ts';
 import { namesOverHttp } from './composition/names-over-http.ts';
 import { openParts, temporalClient } from './composition/parts.ts';
 import type { Parts } from './composition/parts.ts';
+import type { Running } from './composition/process.ts';
 import {
   addressesOf,
   apiOptions,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { contenderOf } from '../../src/cli/backtest.ts';
+import { contenderOf } from '../../src/cli/backtest-contenders.ts';
 import type { DemandSeries } from '../../src/domain/demand.ts';
 import { hourMs, minuteMs } from '../../src/domain/time.ts';
 import { lookAhead } from '../../src/planning/backtest/ahead.ts';

@@ -2,7 +2,7 @@ import type { Config } from '../config.ts';
 import { loadConfig } from '../config.ts';
 import { formatProblem } from '../inventory/problem.ts';
 import { Ending, exitCodes } from './exit.ts';
-import type { Running } from './processes.ts';
+import type { Running } from '../composition/process.ts';
 import type { Terminal } from './terminal.ts';
 
 /** A close that takes longer is a bug of ours; the user's Ctrl-C counts more. */

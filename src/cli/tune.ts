@@ -4,10 +4,14 @@ import { lookAhead } from '../planning/backtest/ahead.ts';
 import { foresight, hitRate, staticPool, trialCapacity, trialShares } from '../planning/backtest/plan-replay.ts';
 import type { PlanOutcome } from '../planning/backtest/plan-replay.ts';
 import { stepsPerDay } from '../planning/forecast/history.ts';
-import { threadForecaster } from '../providers/forecasting/threads.ts';
-import { contenderOf, duration, fitBy, progressBar, rate, readSeries } from './backtest.ts';
-import type { BacktestSurroundings, SeriesOptions } from './backtest.ts';
+import { contenderOf, fitBy } from './backtest-contenders.ts';
+import { readSeries } from './backtest-series.ts';
+import type { SeriesOptions } from './backtest-series.ts';
+import type { BacktestSurroundings } from './backtest.ts';
 import { Ending, exitCodes } from './exit.ts';
+import { duration, rate } from './option-values.ts';
+import { openForecaster } from './processes.ts';
+import { progressBar } from './progress-bar.ts';
 import { table } from './table.ts';
 import { realTerminal } from './terminal.ts';
 
@@ -55,7 +59,7 @@ async function runTune(options: Options, surroundings: BacktestSurroundings): Pr
   const capacity = options.capacity ?? trialCapacity(series);
   const from = Math.floor(series.qps.length / 2);
   const leadSteps = Math.max(1, Math.ceil((options.lead + 5 * minuteMs) / series.stepMs));
-  const forecaster = threadForecaster();
+  const forecaster = await openForecaster();
   const progress = progressBar(terminal, 1);
   let outcomes: PlanOutcome[];
   let always: PlanOutcome;

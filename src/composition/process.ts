@@ -5,3 +5,11 @@ export type Process = {
   /** Rejects when it cannot go on by itself; left out where that cannot happen. */
   readonly done?: Promise<void>;
 };
+
+/** A process with everything it has opened. */
+export type Running = {
+  /** Ends everything within 5 s. */
+  close(): Promise<void>;
+  /** Resolves when it has ended by itself, as a replay does; rejects when it cannot go on. */
+  readonly ended?: Promise<void>;
+};

@@ -1,21 +1,8 @@
 import { Connection } from '@temporalio/client';
+import { searchAttributeTypes } from '../domain/search-attributes.ts';
 import { startChild } from './child.ts';
 
 export type TemporalDevServer = { readonly address: string; readonly uiUrl: string; close(): Promise<void> };
-
-/** Name and type of every search attribute of the registry (ARCHITECTURE.md, registry). */
-export const searchAttributes = {
-  HostedVmId: 'Keyword',
-  InstanceRole: 'Keyword',
-  InstanceState: 'Keyword',
-  Cluster: 'Keyword',
-  ProxmoxNode: 'Keyword',
-  StorageClass: 'Keyword',
-  HealthState: 'Keyword',
-  RiskBand: 'Keyword',
-  ProbationEndsAt: 'Datetime',
-  Paused: 'Bool',
-} as const;
 
 const startLimitMs = 30_000;
 
@@ -45,7 +32,10 @@ export async function startTemporalDevServer(options: {
       ],
       ...['--metrics-port', String(options.metricsPort), '--log-level', 'error'],
       ...(options.dbFile === undefined ? [] : ['--db-filename', options.dbFile, '--sqlite-pragma', 'journal_mode=WAL']),
-      ...Object.entries(searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+      ...Object.entries(searchAttributeTypes).flatMap(([name, type]) => [
+        '--search-attribute',
+        `${name}=${cased(type)}`,
+      ]),
       ...['--dynamic-config-value', 'frontend.enableServerVersionCheck=false'],
       ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
     ],
@@ -69,6 +59,11 @@ export async function startTemporalDevServer(options: {
     }
   }
   return { address, uiUrl: `http://127.0.0.1:${options.uiPort}`, close: () => child.close() };
+}
+
+/** The command line writes `Keyword` where the API says `KEYWORD`. */
+function cased(type: string): string {
+  return `${type[0] ?? ''}${type.slice(1).toLowerCase()}`;
 }
 
 async function connects(address: string): Promise<boolean> {

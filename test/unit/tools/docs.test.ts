@@ -122,7 +122,9 @@ test('every environment variable that is named is read by the program, its tools
 });
 
 test('every port of this machine that the documents name is one that Umbra takes by default', () => {
-  const sources = ['src/demo/dev-ports.ts', 'src/inventory/umbra-yaml.ts', 'src/cli/sim.ts', 'docker-compose.yml'].map(read);
+  const sources = ['src/demo/dev-ports.ts', 'src/inventory/umbra-yaml.ts', 'src/cli/sim.ts', 'docker-compose.yml'].map(
+    read,
+  );
   const documented = ['README.md', 'docs/cli.md', 'docs/guest.md', 'docker/README.md', 'examples/umbra.yaml'];
   const ports = documented.flatMap((path) =>
     [...read(path).matchAll(/(?:127\.0\.0\.1|0\.0\.0\.0|localhost):(\d+)|127\.0\.0\.1 -p (\d+)/g)].map(

@@ -12,7 +12,7 @@ import type { Boosted } from '../src/planning/forecast/own/trees.ts';
 //   npx tsx tools/train-correction.ts FOLDER
 // Only the first three quarters of each series are read, so that the last quarter stays a fair test. Every series weighs the
 // same. The result is halved: trained on a dozen series it is only half as right on a series it has not seen
-// (leave one series out, docs/foresight.md).
+// (leave one series out, docs/measurements/foresight.md).
 
 /** Steps ahead that are taught. */
 const taughtSteps = [1, 2, 3, 5, 8, 12, 18, 24, 36, 48, 60, 72];

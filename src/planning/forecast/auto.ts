@@ -37,7 +37,7 @@ const halfLifeDays = 10;
 const ensembleSharpness = 6;
 
 /**
- * Losses against seasonal-naive-day on series of this kind, measured (docs/foresight.md). They count as so many days of evidence
+ * Losses against seasonal-naive-day on series of this kind, measured (docs/measurements/foresight.md). They count as so many days of evidence
  * of their own: a few days of one series are too noisy to overrule them, a fortnight does.
  */
 const experience: Readonly<Record<string, number>> = {

@@ -5,7 +5,7 @@ import type { ClusterMessage, Outgoing } from '../../../src/domain/cluster/state
 import { newCluster } from '../../../src/domain/cluster/state.ts';
 import type { BreakerNews, TokenGrant } from '../../../src/domain/cluster-messages.ts';
 import { hostedVmWorkflowId } from '../../../src/domain/cluster-messages.ts';
-import { spec } from '../cluster/bookkeeping.ts';
+import { spec } from './cluster/bookkeeping.ts';
 import { Run } from './imagined-life.ts';
 
 const windowMs = 60_000;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { DemandBatch, DemandCount } from '../../../src/domain/demand.ts';
-import { dayMs, hourMs, minuteMs } from '../../../src/domain/time.ts';
-import { openDemandStore } from '../../../src/providers/postgres/demand.ts';
-import { startTestPostgres } from '../../support/postgres.ts';
-import type { TestPostgres } from '../../support/postgres.ts';
+import type { DemandBatch, DemandCount } from '../../../../src/domain/demand.ts';
+import { dayMs, hourMs, minuteMs } from '../../../../src/domain/time.ts';
+import { openDemandStore } from '../../../../src/providers/postgres/demand.ts';
+import { startTestPostgres } from '../../../support/postgres.ts';
+import type { TestPostgres } from '../../../support/postgres.ts';
 
 const hour = Date.UTC(2026, 5, 3, 12);
 

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { modelNamed } from '../../../src/planning/forecast/models.ts';
-import { threadForecaster } from '../../../src/providers/forecasting/threads.ts';
-import { dailyDemand, isPresentable } from '../../unit/planning/fixtures.ts';
+import { modelNamed } from '../../../../src/planning/forecast/models.ts';
+import { threadForecaster } from '../../../../src/providers/forecasting/threads.ts';
+import { dailyDemand, isPresentable } from '../../../unit/planning/fixtures.ts';
 
 const forecaster = threadForecaster();
 afterAll(() => forecaster.close());

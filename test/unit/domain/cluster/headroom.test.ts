@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { lossReports, rooms } from '../../../src/domain/cluster/headroom.ts';
-import { ledgerCard, ledgerView } from '../../../src/domain/cluster/ledger.ts';
+import { lossReports, rooms } from '../../../../src/domain/cluster/headroom.ts';
+import { ledgerCard, ledgerView } from '../../../../src/domain/cluster/ledger.ts';
 import { Bookkeeping, noon, snapshot } from './bookkeeping.ts';
 
 const guests = [

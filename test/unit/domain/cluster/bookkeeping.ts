@@ -1,10 +1,10 @@
-import type { LeaseGrant, LeaseRequest } from '../../../src/domain/cluster-messages.ts';
-import { apply } from '../../../src/domain/cluster/machine.ts';
-import type { ClusterSnapshot } from '../../../src/domain/cluster/snapshot.ts';
-import type { ClusterMessage, ClusterState, Outgoing } from '../../../src/domain/cluster/state.ts';
-import { newCluster } from '../../../src/domain/cluster/state.ts';
-import type { ClusterSpec } from '../../../src/domain/inventory.ts';
-import { hourMs, minuteMs } from '../../../src/domain/time.ts';
+import type { LeaseGrant, LeaseRequest } from '../../../../src/domain/cluster-messages.ts';
+import { apply } from '../../../../src/domain/cluster/machine.ts';
+import type { ClusterSnapshot } from '../../../../src/domain/cluster/snapshot.ts';
+import type { ClusterMessage, ClusterState, Outgoing } from '../../../../src/domain/cluster/state.ts';
+import { newCluster } from '../../../../src/domain/cluster/state.ts';
+import type { ClusterSpec } from '../../../../src/domain/inventory.ts';
+import { hourMs, minuteMs } from '../../../../src/domain/time.ts';
 
 export const noon = Date.UTC(2026, 10, 20, 12);
 

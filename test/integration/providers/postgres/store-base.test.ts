@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { ProviderError } from '../../../src/ports/errors.ts';
-import { startEmbeddedPostgres } from '../../../src/providers/postgres/embedded.ts';
-import { migrate } from '../../../src/providers/postgres/migrate.ts';
-import { openSql } from '../../../src/providers/postgres/pool.ts';
-import { startTestPostgres } from '../../support/postgres.ts';
-import type { TestPostgres } from '../../support/postgres.ts';
+import { ProviderError } from '../../../../src/ports/errors.ts';
+import { startEmbeddedPostgres } from '../../../../src/providers/postgres/embedded.ts';
+import { migrate } from '../../../../src/providers/postgres/migrate.ts';
+import { openSql } from '../../../../src/providers/postgres/pool.ts';
+import { startTestPostgres } from '../../../support/postgres.ts';
+import type { TestPostgres } from '../../../support/postgres.ts';
 
 describe('the store base', () => {
   const held: { postgres?: TestPostgres } = {};

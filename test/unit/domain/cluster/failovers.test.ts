@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { TokenGrant } from '../../../src/domain/cluster-messages.ts';
-import { minuteMs } from '../../../src/domain/time.ts';
+import type { TokenGrant } from '../../../../src/domain/cluster-messages.ts';
+import { minuteMs } from '../../../../src/domain/time.ts';
 import { Bookkeeping, noon } from './bookkeeping.ts';
 
 function ask(book: Bookkeeping, hostedVmId: string, needed = false): TokenGrant {

@@ -4,7 +4,7 @@ import { bounded, demandAt, sourceAddress, startLoad } from '../../../src/demo/l
 import { levelAt, shapes } from '../../../src/demo/shapes.ts';
 import { decodeMessage } from '../../../src/providers/dns/message.ts';
 import { rfc2136NameServer } from '../../../src/providers/dns/rfc2136.ts';
-import { key, startTestServer, zone } from './servers.ts';
+import { key, startTestServer, zone } from '../dns/servers.ts';
 import type { ShapeName } from '../../../src/demo/shapes.ts';
 
 /** Of the Umbra that the claims are written by. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { loadConfig, readSurroundings } from '../../../src/config.ts';
-import { formatProblem } from '../../../src/inventory/problem.ts';
+import { loadConfig, readSurroundings } from '../../src/config.ts';
+import { formatProblem } from '../../src/inventory/problem.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -25,7 +25,7 @@ function problemsOf(text: string, env: Record<string, string> = {}): string[] {
 
 describe('umbra.yaml', () => {
   test('the shipped example says what the defaults are', () => {
-    const example = fileURLToPath(new URL('../../../examples/umbra.yaml', import.meta.url));
+    const example = fileURLToPath(new URL('../../examples/umbra.yaml', import.meta.url));
     const env = { HOME: '/home/ada' };
     const { config } = loadConfig(example, env);
     expect({ ...config, file: undefined }).toEqual(

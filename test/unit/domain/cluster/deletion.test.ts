@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { DeletionEvidence } from '../../../src/domain/cluster/deletion.ts';
-import { refuseDeletion } from '../../../src/domain/cluster/deletion.ts';
-import { dayMs } from '../../../src/domain/time.ts';
+import type { DeletionEvidence } from '../../../../src/domain/cluster/deletion.ts';
+import { refuseDeletion } from '../../../../src/domain/cluster/deletion.ts';
+import { dayMs } from '../../../../src/domain/time.ts';
 import { noon } from './bookkeeping.ts';
 
 const fine: DeletionEvidence = {

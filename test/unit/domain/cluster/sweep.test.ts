@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { SweepEvidence, SweptGuest, SweptHostedVm } from '../../../src/domain/cluster/sweep.ts';
-import { sweepReport } from '../../../src/domain/cluster/sweep.ts';
-import { dayMs } from '../../../src/domain/time.ts';
+import type { SweepEvidence, SweptGuest, SweptHostedVm } from '../../../../src/domain/cluster/sweep.ts';
+import { sweepReport } from '../../../../src/domain/cluster/sweep.ts';
+import { dayMs } from '../../../../src/domain/time.ts';
 import { Bookkeeping, noon } from './bookkeeping.ts';
 
 const guest = (vmid: number, change: Partial<SweptGuest> = {}): SweptGuest => ({

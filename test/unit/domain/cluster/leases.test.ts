@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { LeaseGrant } from '../../../src/domain/cluster-messages.ts';
-import type { ClusterMessage } from '../../../src/domain/cluster/state.ts';
-import { hourMs, minuteMs } from '../../../src/domain/time.ts';
+import type { LeaseGrant } from '../../../../src/domain/cluster-messages.ts';
+import type { ClusterMessage } from '../../../../src/domain/cluster/state.ts';
+import { hourMs, minuteMs } from '../../../../src/domain/time.ts';
 import { Bookkeeping, noon, request, snapshot } from './bookkeeping.ts';
 
 describe('leases', () => {

@@ -8,6 +8,8 @@ type Place = {
   readonly key: TsigKey;
   /** Path of the unix socket frames go to. */
   readonly dnstapSocket?: string;
+  /** Whether the key may also read the whole zone, as `umbra discover` does; it may unless told. */
+  readonly transfers?: boolean;
 };
 
 /**
@@ -32,7 +34,7 @@ options {
   listen-on port ${port} { ${host}; };
   listen-on-v6 { none; };
   recursion no;
-  allow-transfer { none; };
+  allow-transfer { ${place.transfers === false ? 'none' : `key "${key.name}"`}; };
   notify no;
   minimal-responses yes;
   dnssec-validation no;
@@ -83,7 +85,7 @@ key:
 acl:
   - id: umbra
     key: ${key.name}
-    action: update
+    action: ${place.transfers === false ? 'update' : '[transfer, update]'}
 ${dnstap}template:
   - id: default
     storage: "${dir}"

@@ -26,6 +26,8 @@ export type NameServerOptions = {
   readonly dnstap?: { readonly tcp?: { readonly host: string; readonly port: number }; readonly unix?: string };
   /** The kind that is tried first; afterwards BIND, Knot and the embedded one in this order. */
   readonly prefer?: NameServerKind;
+  /** Whether the key may read the whole zone; it may unless told. Not of the embedded server, which hands out no zone. */
+  readonly transfers?: boolean;
   /** Only `prefer`, or nothing. */
   readonly only?: boolean;
 };
@@ -92,7 +94,11 @@ async function start(kind: NameServerKind, options: NameServerOptions): Promise<
   if ((dnstap?.unix?.length ?? 0) > maxSocketPath) {
     throw new Error(`the path of the dnstap socket is longer than ${maxSocketPath} bytes: ${dnstap?.unix}`);
   }
-  const place = { dir, host, port, zone, key, ...(dnstap?.unix === undefined ? {} : { dnstapSocket: dnstap.unix }) };
+  const place = {
+    ...{ dir, host, port, zone, key },
+    ...(dnstap?.unix === undefined ? {} : { dnstapSocket: dnstap.unix }),
+    ...(options.transfers === undefined ? {} : { transfers: options.transfers }),
+  };
   const file = join(dir, `${zone}.zone`);
   if (!existsSync(file)) await writeFile(file, masterFile(zoneRecords(zone, records)));
   // Knot does not make its folders itself, and refuses updates without the second.

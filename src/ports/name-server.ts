@@ -129,3 +129,28 @@ export interface NameServer {
   /** A signed UPDATE that changes nothing: proves key, rights and clock. */
   checkRights(zone: string, signal?: AbortSignal): Promise<{ readonly ok: boolean; readonly detail: string }>;
 }
+
+/** One name of a zone as the server has it. */
+export type ZoneName = {
+  /** Absolute, lower case, no final dot. */
+  readonly name: string;
+  readonly a: readonly string[];
+  readonly aaaa: readonly string[];
+  /** It is another name for this one (CNAME). */
+  readonly aliasOf?: string;
+  /** The hosted VM whose claim stands beside it. */
+  readonly owner?: string;
+  /** The zone, or a part of it, is answered from there: an NS record leads to it. */
+  readonly nameServer?: true;
+};
+
+/** Reads which names lead where, for the first contact with a zone. Changes nothing. */
+export interface ZoneReader {
+  /**
+   * All names of the zone with addresses or an alias, by transfer from its first server.
+   * @throws ProviderError permission when the key may not transfer; auth (TSIG); transient (server away)
+   */
+  transfer(zone: string, signal?: AbortSignal): Promise<ZoneName[]>;
+  /** These names only, one question each. @throws ProviderError transient; permanent (not its zone) */
+  lookUp(names: readonly string[], signal?: AbortSignal): Promise<ZoneName[]>;
+}

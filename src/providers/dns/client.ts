@@ -8,7 +8,7 @@ import type { TsigKey } from './tsig.ts';
 import type { ExchangeOptions, ServerAddress } from './transport.ts';
 
 /** A message, or undefined when the bytes are not one: whoever sent them, they are not our answer. */
-function decodedOrNothing(bytes: Buffer): ReceivedMessage | undefined {
+export function decodedOrNothing(bytes: Buffer): ReceivedMessage | undefined {
   try {
     return decodeMessage(bytes);
   } catch (error) {

@@ -75,6 +75,10 @@ function uint(value: number, bytes: number): Buffer {
   return out;
 }
 
+function hmacOf(key: TsigKey): ReturnType<typeof createHmac> {
+  return createHmac(key.algorithm.slice('hmac-'.length), Buffer.from(key.secret, 'base64'));
+}
+
 /** RFC 8945 4.3: what the MAC covers. */
 function macOver(
   key: TsigKey,
@@ -82,7 +86,7 @@ function macOver(
   tsig: Pick<Tsig, 'timeSigned' | 'fudge' | 'error' | 'other'>,
   requestMac: Buffer | undefined,
 ): Buffer {
-  const hmac = createHmac(key.algorithm.slice('hmac-'.length), Buffer.from(key.secret, 'base64'));
+  const hmac = hmacOf(key);
   if (requestMac !== undefined) hmac.update(uint(requestMac.length, 2)).update(requestMac);
   hmac.update(unsigned).update(encodeName(canonicalName(key.name)));
   hmac.update(uint(recordClass.ANY, 2)).update(uint(0, 4)).update(encodeName(key.algorithm));
@@ -139,7 +143,64 @@ export function verifyMessage(
   key: TsigKey,
   nowSeconds: number,
   requestMac?: Buffer,
-): { readonly mac: Buffer; readonly timeSigned: number } {
+): Verified {
+  const tsig = tsigByOurKey(message, key);
+  return judged(tsig, key, nowSeconds, macOver(key, unsignedBytes(bytes, message, tsig), tsig, requestMac));
+}
+
+type Verified = { readonly mac: Buffer; readonly timeSigned: number };
+
+/** RFC 8945 5.3.1: as many messages of an answer may follow each other without a signature. */
+const mostUnsigned = 99;
+
+/**
+ * The signatures of an answer in several messages (RFC 8945 5.3.1). The first is bound to the request; each later one to the
+ * signature before it, to all unsigned messages since, and of its own record to the time only.
+ */
+export class SignedStream {
+  readonly #key: TsigKey;
+  readonly #nowSeconds: number;
+  #mac: Buffer;
+  #since: Buffer[] = [];
+  #first = true;
+
+  constructor(key: TsigKey, nowSeconds: number, requestMac: Buffer) {
+    this.#key = key;
+    this.#nowSeconds = nowSeconds;
+    this.#mac = requestMac;
+  }
+
+  /**
+   * Takes the next message.
+   * @returns whether it is proven by now; an unsigned one is proven by the next signature only
+   * @throws TsigError as verifyMessage; UNSIGNED for the first message, and after too many
+   */
+  take(bytes: Buffer, message: ReceivedMessage): boolean {
+    if (this.#first) {
+      this.#mac = verifyMessage(bytes, message, this.#key, this.#nowSeconds, this.#mac).mac;
+      this.#first = false;
+      return true;
+    }
+    if (message.tsigAt === undefined) {
+      this.#since.push(Buffer.from(bytes));
+      if (this.#since.length <= mostUnsigned) return false;
+      throw new TsigError('UNSIGNED', `more than ${mostUnsigned} messages without a signature`, { reported: false });
+    }
+    const tsig = tsigByOurKey(message, this.#key);
+    const hmac = hmacOf(this.#key).update(uint(this.#mac.length, 2)).update(this.#mac);
+    for (const unsigned of this.#since) hmac.update(unsigned);
+    hmac
+      .update(unsignedBytes(bytes, message, tsig))
+      .update(uint(tsig.timeSigned, 6))
+      .update(uint(tsig.fudge, 2));
+    this.#mac = judged(tsig, this.#key, this.#nowSeconds, hmac.digest()).mac;
+    this.#since = [];
+    return true;
+  }
+}
+
+/** The TSIG of a message, which must be by our key. @throws TsigError also when it says that the other side refuses ours */
+function tsigByOurKey(message: ReceivedMessage, key: TsigKey): Tsig {
   const ours = { reported: false };
   const theirs = { reported: true };
   const tsig = tsigOf(message);
@@ -154,13 +215,20 @@ export function verifyMessage(
   if (tsig.mac.length === 0 && tsig.error === tsigErrorNumber.BADSIG) {
     throw new TsigError('BADSIG', `the server has another secret for the key ${key.name}`, theirs);
   }
+  return tsig;
+}
 
+/** What was signed: the message before its TSIG was appended. */
+function unsignedBytes(bytes: Buffer, message: ReceivedMessage, tsig: Tsig): Buffer {
   const unsigned = Buffer.from(bytes.subarray(0, message.tsigAt));
   unsigned.writeUInt16BE(tsig.originalId, 0);
   unsigned.writeUInt16BE(message.additionals.length - 1, 10);
-  const expected = macOver(key, unsigned, tsig, requestMac);
+  return unsigned;
+}
+
+function judged(tsig: Tsig, key: TsigKey, nowSeconds: number, expected: Buffer): Verified {
   if (tsig.mac.length !== expected.length || !timingSafeEqual(tsig.mac, expected)) {
-    throw new TsigError('BADSIG', `the signature with the key ${key.name} does not match`, ours);
+    throw new TsigError('BADSIG', `the signature with the key ${key.name} does not match`, { reported: false });
   }
 
   if (tsig.error === tsigErrorNumber.BADTIME && tsig.other.length === 6) {

@@ -43,12 +43,16 @@ export function hasNsupdate(): boolean {
   return false;
 }
 
-export async function startTestServer(kind: TestServerKind, records: readonly StartRecord[]): Promise<TestServer> {
+export async function startTestServer(
+  kind: TestServerKind,
+  records: readonly StartRecord[],
+  options: { readonly transfers?: boolean } = {},
+): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), `umbra-${kind}-`));
   const server =
     kind === 'powerdns'
       ? await startPowerDns(dir, records)
-      : await startNameServer({ dir, port: 0, zone, records, key, prefer: kind, only: true });
+      : await startNameServer({ dir, port: 0, zone, records, key, prefer: kind, only: true, ...options });
   return {
     host: server.host,
     port: server.port,

@@ -1,7 +1,14 @@
+import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { decodeMessage, encodeMessage, replyTo, updateMessage } from '../../../src/providers/dns/message.ts';
 import { parseTsigKey } from '../../../src/providers/dns/tsig-key.ts';
-import { signMessage, tsigAlgorithms, TsigError, verifyMessage } from '../../../src/providers/dns/tsig.ts';
+import {
+  SignedStream,
+  signMessage,
+  tsigAlgorithms,
+  TsigError,
+  verifyMessage,
+} from '../../../src/providers/dns/tsig.ts';
 import type { TsigFault, TsigKey } from '../../../src/providers/dns/tsig.ts';
 
 const key: TsigKey = { name: 'Failover-Key', algorithm: 'hmac-sha256', secret: Buffer.alloc(32, 3).toString('base64') };
@@ -107,5 +114,61 @@ describe('a key file', () => {
     } catch (error) {
       expect(String(error)).not.toContain(secretPart);
     }
+  });
+});
+
+describe('an answer in several messages', () => {
+  const request = signMessage(unsigned, key, now);
+  /** Messages that can be told apart. */
+  const part = (id: number) =>
+    encodeMessage(replyTo(decodeMessage(encodeMessage(updateMessage(id, 'vm.example', [], []))), 'NOERROR'));
+  const first = signMessage(part(1), key, now, { requestMac: request.mac });
+
+  /** RFC 8945 5.3.1, written once more: the MAC before, the messages since, then of the record only the time. */
+  function signLater(before: Buffer, since: readonly Buffer[], last: Buffer): { bytes: Buffer; mac: Buffer } {
+    const timers = Buffer.alloc(8);
+    timers.writeUIntBE(now, 0, 6);
+    timers.writeUInt16BE(300, 6);
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(before.length);
+    const mac = createHmac('sha256', Buffer.from(key.secret, 'base64'))
+      .update(Buffer.concat([length, before, ...since, last, timers]))
+      .digest();
+    const { bytes, mac: placeholder } = signMessage(last, key, now);
+    mac.copy(bytes, bytes.lastIndexOf(placeholder));
+    return { bytes, mac };
+  }
+
+  function taken(messages: readonly Buffer[]): boolean[] {
+    const stream = new SignedStream(key, now, request.mac);
+    return messages.map((bytes) => stream.take(bytes, decodeMessage(bytes)));
+  }
+
+  const third = signLater(first.mac, [part(2)], part(3));
+  const fourth = signLater(third.mac, [], part(4));
+
+  test('is proven by each signature, with the unsigned messages before it', () => {
+    expect(taken([first.bytes, part(2), third.bytes, fourth.bytes])).toEqual([true, false, true, true]);
+  });
+
+  test.each([
+    ['a message is left out', [first.bytes, third.bytes]],
+    ['a message is put in', [first.bytes, part(2), part(2), third.bytes]],
+    ['an unsigned message is another one', [first.bytes, part(9), third.bytes]],
+    ['the order is another one', [first.bytes, fourth.bytes, part(2), third.bytes]],
+    ['it belongs to another request', [signMessage(part(1), key, now, { requestMac: Buffer.alloc(32) }).bytes]],
+  ])('is not believed when %s', (_what, messages) => {
+    expect(faultOf(() => taken(messages))).toMatchObject({ fault: 'BADSIG', reported: false });
+  });
+
+  test('begins with a signature', () => {
+    expect(faultOf(() => taken([part(1)]))).toMatchObject({ fault: 'UNSIGNED' });
+  });
+
+  test('has a signature after 99 messages without one at the latest', () => {
+    const unsignedParts = Array.from({ length: 99 }, (_, n) => part(n));
+    const last = signLater(first.mac, unsignedParts, part(100));
+    expect(taken([first.bytes, ...unsignedParts, last.bytes]).at(-1)).toBe(true);
+    expect(faultOf(() => taken([first.bytes, ...unsignedParts, part(99)]))).toMatchObject({ fault: 'UNSIGNED' });
   });
 });

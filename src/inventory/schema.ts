@@ -144,10 +144,16 @@ const vendorSnippet = scalar(
   'local:snippets/umbra-vendor.yaml',
 );
 
+/** What `umbra discover` writes for the class: which one is right cannot be seen from outside. */
+export const storageClassPlaceholder = 'CHOOSE';
+
 const storageClass: Shape<StorageClass> = scalar(
   'a storage class',
   { enum: builtStorageClasses },
   (value) => {
+    if (value === storageClassPlaceholder) {
+      return { refused: `is what umbra discover leaves to you: write ${builtStorageClasses.join(' or ')}` };
+    }
     const found = storageClasses.find((name) => name === value);
     if (found === undefined || builtStorageClasses.includes(found)) return found;
     return { refused: `is not built yet: this version acts on ${builtStorageClasses.join(' and ')}` };
@@ -399,13 +405,21 @@ const hostedVmShape = mapping(
   'a hosted VM',
 );
 
+const sections = {
+  clusters: required(list(clusterShape, 'clusters', { least: 1 }), 'Proxmox VE clusters'),
+  dns: required(list(zoneShape, 'zones', { least: 1, orOne: true }), 'zones whose names Umbra answers'),
+  defaults: optional(mapping(common, 'defaults'), 'for all hosted VMs that do not say otherwise'),
+};
+const hostedVms = list(hostedVmShape, 'hosted VMs');
+
 export const inventoryShape = mapping(
-  {
-    clusters: required(list(clusterShape, 'clusters', { least: 1 }), 'Proxmox VE clusters'),
-    dns: required(list(zoneShape, 'zones', { least: 1, orOne: true }), 'zones whose names Umbra answers'),
-    defaults: optional(mapping(common, 'defaults'), 'for all hosted VMs that do not say otherwise'),
-    hostedVms: required(list(hostedVmShape, 'hosted VMs'), 'the services to keep alive'),
-  },
+  { ...sections, hostedVms: required(hostedVms, 'the services to keep alive') },
+  'an inventory',
+);
+
+/** Before the first look there are no hosted VMs to write. */
+export const contactShape = mapping(
+  { ...sections, hostedVms: optional(hostedVms, 'the services that are known already') },
   'an inventory',
 );
 

@@ -9,6 +9,7 @@ import { namesOf, startCollectorProcess } from './composition/collector.ts';
 import { examination } from './composition/examination.ts';
 import { startMonitorProcess } from './composition/monitor.ts';
 import { namesOverHttp } from './composition/names-over-http.ts';
+import { recallInventory } from './composition/inventory.ts';
 import { openParts, temporalClient } from './composition/parts.ts';
 import type { Parts } from './composition/parts.ts';
 import type { Running } from './composition/process.ts';
@@ -21,6 +22,8 @@ import {
   temporalPlace,
   workerOptions,
 } from './composition/process-options.ts';
+import { providersOf } from './composition/providers.ts';
+import { openStores } from './composition/stores.ts';
 import { installTemporalLog } from './composition/temporal-log.ts';
 import { startWorkerProcess } from './composition/worker.ts';
 import type { Config } from './config.ts';
@@ -125,15 +128,22 @@ export async function runCollector(
   return { collector, close, ended };
 }
 
-/** @returns findings of an installation whose API does not answer */
+export { openDiscovery } from './composition/discovery.ts';
+
+/** @returns findings of an installation whose API does not answer; the store may be away as well, so it is not waited for */
 export async function examineInstallation(config: Config): Promise<readonly Finding[]> {
-  const parts = await openInstallation(config, 'doctor');
-  const temporal = temporalClient(await temporalPlace(config));
+  const log = logOf(config, 'doctor');
+  installTemporalLog(log);
+  const stores = openStores(storePlace(config).postgresUrl);
+  const inventory = await recallInventory(storePlace(config).dataDir);
+  const providers = providersOf(inventory, log);
+  const { client } = temporalClient(await temporalPlace(config));
   try {
-    return await examination(parts, temporal.client)();
+    return await examination({ stores, providers, inventory }, client)();
   } finally {
-    await temporal.close();
-    await parts.close();
+    await providers.close();
+    // Store and Temporal are left to the end of the process: a pool whose server is away may never say that it has closed, and
+    // a retry of Temporal's client that finds its channel closed throws where nobody can catch it.
   }
 }
 

@@ -1,197 +1,245 @@
 import type { Client } from '@temporalio/client';
-import type { HostedVmSpec } from '../domain/policy.ts';
+import { taskQueues } from '../domain/cluster-messages.ts';
+import type { ClusterSpec, Inventory } from '../domain/inventory.ts';
 import { formatDuration, secondMs } from '../domain/time.ts';
 import type { DemandStore } from '../ports/demand-store.ts';
-import type { GuestsInUse, Hypervisor } from '../ports/hypervisor.ts';
+import type { ClusterView, GuestsInUse, Hypervisor } from '../ports/hypervisor.ts';
 import type { NameServer } from '../ports/name-server.ts';
-import type { InventoryStore } from '../ports/registry.ts';
+import type { Prober } from '../ports/prober.ts';
+import type { InventoryRevision, Registry } from '../ports/registry.ts';
+import { examineHostedVm } from './doctor-hosted-vm.ts';
 import { firewallFinding } from './firewall-finding.ts';
+import { limitMs, looked } from './looked.ts';
+import type { Finding, Looked } from './looked.ts';
 
-/** One line of `umbra doctor`. */
-export type Finding = {
-  readonly check: string;
-  readonly subject: string;
-  readonly verdict: 'ok' | 'warn' | 'fail';
-  readonly text: string;
-  /** The command or the change that mends it. */
-  readonly mend?: string;
-};
+export type { Finding } from './looked.ts';
 
 export type DoctorDeps = {
   readonly client: Client;
-  readonly inventory: InventoryStore;
-  readonly demand: DemandStore;
+  /** The inventory as this process holds it, also while the store is away. */
+  readonly known: () => Inventory | undefined;
+  readonly current: () => Promise<InventoryRevision | undefined>;
+  readonly demand: Pick<DemandStore, 'edges' | 'readMany'>;
+  readonly registry: Pick<Registry, 'views'>;
   /** Milliseconds since the epoch as the store has it. */
   readonly storeClock: () => Promise<number>;
   readonly nameServerOf: (zone: string) => NameServer | Promise<NameServer>;
   readonly hypervisorOf: (cluster: string) => Hypervisor | Promise<Hypervisor>;
+  readonly prober: Prober;
   readonly now: () => number;
 };
 
-const patienceMs = 8 * secondMs;
 /** More than this between our clock and the store's makes ages and deadlines wrong. */
 const mostSkewMs = 2 * secondMs;
 const dnstapQuietMs = 60 * secondMs;
 
-/** Looks at everything once, all at the same time; nothing is changed anywhere (the DNS update is a signed no-op). */
+/**
+ * Looks at everything once, side by side, each check within its own limit; nothing is changed anywhere (the DNS update is a
+ * signed no-op). Takes one limit, and a second one only where the inventory must first be read from the store.
+ */
 export async function examine(deps: DoctorDeps): Promise<Finding[]> {
-  const inventory = await look('store', 'PostgreSQL', () => deps.inventory.current());
+  const store = looked(installation('store', 'PostgreSQL'), () => deps.current());
+  const about = [temporal(deps), workers(deps), store.then(storeFinding), clock(deps), dnstap(deps)];
+  const inventory = deps.known() ?? (await store).value?.inventory;
+  if (inventory === undefined) return (await Promise.all(about)).flat();
+
+  const registered = looked(installation('registry', 'PostgreSQL'), () => deps.registry.views());
+  const clusters = new Map(inventory.clusters.map((spec) => [spec.name, lookAtCluster(deps, spec)]));
+  const hostedVmIds = inventory.hostedVms.map(({ id }) => id);
+  const demand = looked(installation('demand', 'PostgreSQL'), () => demandOf(deps, hostedVmIds));
   const parts = [
-    temporal(deps),
-    Promise.resolve(storeFinding(inventory)),
-    clock(deps),
-    dnstap(deps),
-    ...(inventory.value?.inventory.zones ?? []).map(({ zone }) => dns(deps, zone)),
-    ...(inventory.value?.inventory.clusters ?? []).map(({ name }) =>
-      proxmox(deps, name, guestsIn(name, inventory.value?.inventory.hostedVms ?? [])),
+    ...about,
+    ...inventory.zones.map(({ zone }) => dns(deps, zone)),
+    ...inventory.clusters.map((spec) => clusterFindings(spec, clusters.get(spec.name)!)),
+    ...inventory.clusters.map((spec) => rights(deps, spec, inventory, clusters.get(spec.name)!)),
+    ...inventory.clusters.map(({ name }) => firewall(deps, name, clusters.get(name)!)),
+    ...inventory.hostedVms.map((spec) =>
+      examineHostedVm(deps, spec, { cluster: clusters.get(spec.primary.cluster), registered, demand }),
     ),
   ];
   return (await Promise.all(parts)).flat();
 }
 
-type Looked<T> = { readonly value?: T; readonly failed?: Finding };
-
-async function look<T>(check: string, subject: string, work: () => Promise<T>, mend?: string): Promise<Looked<T>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${formatDuration(patienceMs)}`)), patienceMs);
-  });
-  try {
-    return { value: await Promise.race([work(), late]) };
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    return { failed: { check, subject, verdict: 'fail', text, ...(mend === undefined ? {} : { mend }) } };
-  } finally {
-    clearTimeout(timer);
-  }
+function installation(check: string, subject: string) {
+  return { check, subject, group: 'Umbra' };
 }
 
 async function temporal({ client }: DoctorDeps): Promise<Finding> {
-  const check = { check: 'temporal', subject: client.options.namespace };
-  const looked = await look(
-    check.check,
-    check.subject,
-    async () => {
-      await client.workflowService.describeNamespace({ namespace: client.options.namespace });
-      return (await client.workflowService.getSystemInfo({})).serverVersion;
-    },
-    'is temporal.address right, and is the namespace made? temporal operator namespace create',
+  const about = installation('temporal', client.options.namespace);
+  const mend = 'is temporal.address right, and is the namespace made? temporal operator namespace create';
+  const { value, failed } = await looked(
+    about,
+    () =>
+      withinLimit(client, async () => {
+        await client.workflowService.describeNamespace({ namespace: client.options.namespace });
+        return (await client.workflowService.getSystemInfo({})).serverVersion;
+      }),
+    mend,
   );
-  return looked.failed ?? { ...check, verdict: 'ok', text: `answers, version ${looked.value ?? ''}` };
+  return failed ?? { ...about, verdict: 'ok', text: `answers, version ${value}` };
 }
 
-function storeFinding(looked: Looked<Awaited<ReturnType<InventoryStore['current']>>>): Finding {
-  if (looked.failed !== undefined) return { ...looked.failed, mend: 'is postgres.url right, and does PostgreSQL run?' };
-  const revision = looked.value?.revision;
-  const finding = { check: 'store', subject: 'PostgreSQL' };
-  if (revision !== undefined) return { ...finding, verdict: 'ok', text: `answers, inventory revision ${revision}` };
+/** Temporal's client retries by itself for minutes: the deadline ends that too. */
+function withinLimit<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  return client.withDeadline(Date.now() + limitMs, work);
+}
+
+/** Hosted VMs decide nothing while nobody takes their work. */
+async function workers({ client }: DoctorDeps): Promise<Finding> {
+  const about = installation('worker', taskQueues.failover);
+  const mend = 'start one: umbra worker';
+  const { value, failed } = await looked(
+    about,
+    () =>
+      withinLimit(client, async () => {
+        const { pollers } = await client.workflowService.describeTaskQueue({
+          namespace: client.options.namespace,
+          taskQueue: { name: taskQueues.failover },
+        });
+        return new Set(pollers.map(({ identity }) => identity)).size;
+      }),
+    mend,
+  );
+  if (failed !== undefined) return failed;
+  if (value === 0) return { ...about, verdict: 'fail', text: 'no worker takes work: hosted VMs decide nothing', mend };
+  return { ...about, verdict: 'ok', text: `${value} ${value === 1 ? 'worker takes' : 'workers take'} work` };
+}
+
+function storeFinding({ value, failed }: Looked<InventoryRevision | undefined>): Finding {
+  if (failed !== undefined) return { ...failed, mend: 'is postgres.url right, and does PostgreSQL run?' };
+  const about = installation('store', 'PostgreSQL');
+  if (value !== undefined) return { ...about, verdict: 'ok', text: `answers, inventory revision ${value.revision}` };
   return {
-    ...finding,
+    ...about,
     verdict: 'warn',
     text: 'answers, but no inventory is applied',
-    mend: 'umbra apply -f inventory.yaml',
+    mend: 'umbra discover proposes one; umbra apply -f inventory.yaml',
   };
 }
 
 async function clock({ storeClock, now }: DoctorDeps): Promise<Finding> {
-  const finding = { check: 'clock', subject: 'this process and PostgreSQL' };
+  const about = installation('clock', 'this process and PostgreSQL');
   const before = now();
-  const looked = await look(finding.check, finding.subject, storeClock);
-  if (looked.value === undefined) return looked.failed ?? { ...finding, verdict: 'fail', text: 'no time' };
-  const off = Math.max(0, before - looked.value, looked.value - now());
+  const { value, failed } = await looked(about, storeClock);
+  if (failed !== undefined) return failed;
+  const off = Math.max(0, before - value, value - now());
   if (off <= mostSkewMs)
-    return { ...finding, verdict: 'ok', text: off === 0 ? 'agree' : `differ by ${formatDuration(off)}` };
-  return {
-    ...finding,
-    verdict: 'fail',
-    text: `differ by ${formatDuration(off)}`,
-    mend: 'timedatectl set-ntp true, on both',
-  };
+    return { ...about, verdict: 'ok', text: off === 0 ? 'agree' : `differ by ${formatDuration(off)}` };
+  const text = `differ by ${formatDuration(off)}`;
+  return { ...about, verdict: 'fail', text, mend: 'timedatectl set-ntp true, on both' };
 }
 
 async function dnstap({ demand, now }: DoctorDeps): Promise<Finding[]> {
-  const looked = await look('dnstap', 'edges', () => demand.edges(now()));
-  if (looked.value === undefined) return looked.failed === undefined ? [] : [looked.failed];
+  const { value, failed } = await looked(installation('dnstap', 'edges'), () => demand.edges(now()));
+  if (failed !== undefined) return [failed];
   const mend = 'see docs/name-servers.md: dnstap must be sent to the collector’s address, as responses';
-  if (looked.value.length === 0) {
-    return [{ check: 'dnstap', subject: 'edges', verdict: 'fail', text: 'no edge has ever delivered anything', mend }];
+  if (value.length === 0) {
+    const text = 'no edge has ever delivered anything';
+    return [{ ...installation('dnstap', 'edges'), verdict: 'fail', text, mend }];
   }
-  return looked.value.map(({ edge, lastBucketAt, senders, framesPerSecond, silent }) => {
-    const finding = { check: 'dnstap', subject: `edge ${edge}` };
+  return value.map(({ edge, lastBucketAt, senders, framesPerSecond, silent }) => {
+    const about = installation('dnstap', `edge ${edge}`);
     const age = lastBucketAt === null ? Infinity : now() - lastBucketAt;
     if (silent || age > dnstapQuietMs) {
       const text = age === Infinity ? 'has delivered nothing' : `has been silent for ${formatDuration(age)}`;
-      return { ...finding, verdict: 'fail' as const, text, mend: 'is its collector running? umbra collector' };
+      return { ...about, verdict: 'fail' as const, text, mend: 'is its collector running? umbra collector' };
     }
-    if (senders === 0) return { ...finding, verdict: 'fail' as const, text: 'no name server is connected', mend };
+    if (senders === 0) return { ...about, verdict: 'fail' as const, text: 'no name server is connected', mend };
     const text = `${senders} ${senders === 1 ? 'sender' : 'senders'}, ${framesPerSecond.toFixed(1)} frames/s`;
-    return { ...finding, verdict: 'ok' as const, text };
+    return { ...about, verdict: 'ok' as const, text };
   });
+}
+
+/** Queries per second in the last hour, by hosted VM. */
+async function demandOf({ demand, now }: DoctorDeps, hostedVmIds: readonly string[]) {
+  const stepMs = 60 * secondMs;
+  return await demand.readMany({ hostedVmIds, from: now() - 60 * stepMs, to: now(), stepMs });
 }
 
 async function dns({ nameServerOf }: DoctorDeps, zone: string): Promise<Finding> {
   const mend = 'does the server allow updates with this key (update-policy or acl), and is its clock right?';
-  const looked = await look('dns', zone, async () => (await nameServerOf(zone)).checkRights(zone), mend);
-  if (looked.value === undefined)
-    return looked.failed ?? { check: 'dns', subject: zone, verdict: 'fail', text: 'no answer' };
-  const { ok, detail } = looked.value;
-  return { check: 'dns', subject: zone, verdict: ok ? 'ok' : 'fail', text: detail, ...(ok ? {} : { mend }) };
+  const about = { check: 'dns', subject: zone, group: `zone ${zone}` };
+  const { value, failed } = await looked(
+    about,
+    async (signal) => (await nameServerOf(zone)).checkRights(zone, signal),
+    mend,
+  );
+  if (failed !== undefined) return failed;
+  return { ...about, verdict: value.ok ? 'ok' : 'fail', text: value.detail, ...(value.ok ? {} : { mend }) };
+}
+
+function lookAtCluster({ hypervisorOf }: DoctorDeps, { name }: ClusterSpec): Promise<Looked<ClusterView>> {
+  const mend = 'are endpoints, fingerprint and tokenFile of this cluster right? see docs/proxmox.md';
+  const about = { check: 'proxmox', subject: name, group: `cluster ${name}` };
+  return looked(about, async (signal) => (await hypervisorOf(name)).observeCluster(signal), mend);
+}
+
+async function clusterFindings(spec: ClusterSpec, look: Promise<Looked<ClusterView>>): Promise<Finding[]> {
+  const { value: view, failed } = await look;
+  if (failed !== undefined) return [failed];
+  const about = { check: 'proxmox', subject: spec.name, group: `cluster ${spec.name}` };
+  const online = view.nodes.filter((node) => node.online).length;
+  const { from, to } = spec.vmids;
+  const strangers = view.guests.filter(({ ref, marker }) => ref.vmid >= from && ref.vmid <= to && marker === undefined);
+  return [
+    {
+      ...about,
+      verdict: view.quorate ? (online === view.nodes.length ? 'ok' : 'warn') : 'fail',
+      text: `${online} of ${view.nodes.length} nodes online${view.quorate ? '' : ', no quorum'}`,
+      ...(view.quorate ? {} : { mend: 'pvecm status, on a node that is up' }),
+    },
+    ...view.nodes.flatMap(({ hidden }): Finding[] =>
+      hidden === undefined ? [] : [{ ...about, verdict: 'fail', text: hidden }],
+    ),
+    strangers.length === 0
+      ? { ...about, check: 'vmids', verdict: 'ok', text: `nobody else's guest stands in ${from}-${to}` }
+      : {
+          ...about,
+          check: 'vmids',
+          verdict: 'warn',
+          text: `${strangers.map(({ ref }) => ref.vmid).join(', ')} in ${from}-${to} ${strangers.length === 1 ? 'is' : 'are'} not Umbra's`,
+          mend: 'give vmids a range that nobody else uses',
+        },
+  ];
 }
 
 /** Guests outside the pool that the inventory names: each needs rights of its own. */
-function guestsIn(cluster: string, hostedVms: readonly HostedVmSpec[]): GuestsInUse {
+function guestsIn(cluster: string, hostedVms: Inventory['hostedVms']): GuestsInUse {
   const here = hostedVms.filter(({ primary }) => primary.cluster === cluster);
   const templates = here.flatMap(({ source }) => source?.vmid ?? []);
   return { primaries: here.map(({ primary }) => primary.vmid), templates: [...new Set(templates)] };
 }
 
-async function proxmox({ hypervisorOf }: DoctorDeps, cluster: string, guests: GuestsInUse): Promise<Finding[]> {
-  const mend = 'are endpoints, fingerprint and tokenFile of this cluster right? see docs/proxmox.md';
-  const looked = await look(
-    'proxmox',
-    cluster,
-    async () => {
-      const hypervisor = await hypervisorOf(cluster);
-      const [rights, view, firewall] = await Promise.all([
-        hypervisor.checkRights(undefined, guests),
-        hypervisor.observeCluster(),
-        firewallFinding(cluster, hypervisor),
-      ]);
-      return { rights, view, firewall };
-    },
+async function firewall(
+  { hypervisorOf }: DoctorDeps,
+  name: string,
+  look: Promise<Looked<ClusterView>>,
+): Promise<Finding[]> {
+  const about = { check: 'firewall', subject: name, group: `cluster ${name}` };
+  const { value, failed } = await looked(about, async () => firewallFinding(name, await hypervisorOf(name)));
+  if (failed === undefined) return value;
+  return (await look).failed === undefined ? [failed] : [];
+}
+
+async function rights(
+  { hypervisorOf }: DoctorDeps,
+  { name }: ClusterSpec,
+  { hostedVms }: Inventory,
+  look: Promise<Looked<ClusterView>>,
+): Promise<Finding[]> {
+  const about = { check: 'rights', subject: name, group: `cluster ${name}` };
+  const guests = guestsIn(name, hostedVms);
+  const { value, failed } = await looked(about, async (signal) =>
+    (await hypervisorOf(name)).checkRights(signal, guests),
+  );
+  // Why the cluster gives no answer is told once, by the look at the cluster itself.
+  if (failed !== undefined) return (await look).failed === undefined ? [failed] : [];
+  const missing = value.filter(({ granted }) => !granted);
+  if (missing.length === 0) return [{ ...about, verdict: 'ok', text: `all ${value.length} privileges granted` }];
+  return missing.map(({ privilege, path, mend }) => ({
+    ...about,
+    verdict: 'fail' as const,
+    text: `${privilege} is missing on ${path}`,
     mend,
-  );
-  if (looked.value === undefined) return looked.failed === undefined ? [] : [looked.failed];
-  const { rights, view, firewall } = looked.value;
-  const online = view.nodes.filter((node) => node.online).length;
-  const quorum: Finding = {
-    check: 'proxmox',
-    subject: cluster,
-    verdict: view.quorate ? (online === view.nodes.length ? 'ok' : 'warn') : 'fail',
-    text: `${online} of ${view.nodes.length} nodes online${view.quorate ? '' : ', no quorum'}`,
-  };
-  const hidden = view.nodes.flatMap((node): Finding[] =>
-    node.hidden === undefined ? [] : [{ check: 'proxmox', subject: node.node, verdict: 'fail', text: node.hidden }],
-  );
-  const missing = rights.filter(({ granted }) => !granted);
-  if (missing.length === 0) {
-    return [
-      quorum,
-      ...hidden,
-      ...firewall,
-      { check: 'rights', subject: cluster, verdict: 'ok', text: `all ${rights.length} privileges granted` },
-    ];
-  }
-  return [
-    quorum,
-    ...hidden,
-    ...firewall,
-    ...missing.map(({ privilege, path, mend: command }) => ({
-      check: 'rights',
-      subject: cluster,
-      verdict: 'fail' as const,
-      text: `${privilege} is missing on ${path}`,
-      mend: command,
-    })),
-  ];
+  }));
 }

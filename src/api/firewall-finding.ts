@@ -5,7 +5,7 @@ import type { Finding } from './doctor.ts';
 export async function firewallFinding(cluster: string, hypervisor: Hypervisor): Promise<Finding[]> {
   const enforced = await hypervisor.observeFirewall?.();
   if (enforced === undefined) return [];
-  const finding = { check: 'firewall', subject: cluster };
+  const finding = { check: 'firewall', subject: cluster, group: `cluster ${cluster}` };
   if (enforced) return [{ ...finding, verdict: 'ok', text: 'the datacenter firewall is on: a fence can drop traffic' }];
   return [
     {

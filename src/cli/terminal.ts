@@ -10,6 +10,8 @@ export type Terminal = {
   /** Whether standard output is a terminal: aligned and coloured there, plain when piped. */
   readonly isTerminal: boolean;
   readonly columns: number;
+  /** Lines of the screen; undefined where there is none. */
+  readonly rows?: number;
   readonly colors: boolean;
   readonly surroundings: Surroundings;
   now(): number;
@@ -33,6 +35,7 @@ export function realTerminal(): Terminal {
     err: (text) => void process.stderr.write(text),
     isTerminal,
     columns: isTerminal ? process.stdout.columns : 0,
+    ...(isTerminal ? { rows: process.stdout.rows } : {}),
     colors: isTerminal && !surroundings.noColor,
     surroundings,
     now: Date.now,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Inventory } from '../domain/inventory.ts';
 import type { InventoryStore } from '../ports/registry.ts';
@@ -11,6 +12,18 @@ export type KnownInventory = {
   readonly installation?: string;
 };
 
+function snapshotFile(dataDir: string): string {
+  return join(dataDir, 'inventory-snapshot.json');
+}
+
+/** What a process of this machine has kept of the inventory; nothing is asked and nothing waited for. */
+export async function recallInventory(dataDir: string): Promise<Pick<Snapshot<KnownInventory>, 'current'>> {
+  const kept = await readFile(snapshotFile(dataDir), 'utf8')
+    .then((text) => JSON.parse(text) as KnownInventory)
+    .catch(() => undefined);
+  return { current: () => kept };
+}
+
 /** The inventory in force, as far as this process knows. */
 export function keepInventory(
   store: InventoryStore,
@@ -19,7 +32,7 @@ export function keepInventory(
 ): Promise<Snapshot<KnownInventory>> {
   return keepSnapshot<KnownInventory>({
     what: 'inventory',
-    file: join(dataDir, 'inventory-snapshot.json'),
+    file: snapshotFile(dataDir),
     read: async () => {
       const current = await store.current();
       if (current === undefined) return undefined;

@@ -22,7 +22,7 @@ export type Providers = {
 type Made<T> = { readonly written: string; readonly provider: Promise<T> };
 type ClosableHypervisor = Hypervisor & { close(): Promise<void> };
 
-export function providersOf(snapshot: Snapshot<KnownInventory>, log: ProxmoxLog): Providers {
+export function providersOf(snapshot: Pick<Snapshot<KnownInventory>, 'current'>, log: ProxmoxLog): Providers {
   const hypervisors = new Map<string, Made<ClosableHypervisor>>();
   const nameServers = new Map<string, Made<NameServer>>();
   return {
@@ -93,7 +93,7 @@ export function serverAddress(text: string): { host: string; port: number } {
 }
 
 /** Secrets are files: read when needed, never kept in an error text. */
-async function secret(operation: string, target: string, file: string): Promise<string> {
+export async function secret(operation: string, target: string, file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim();
   } catch (error) {

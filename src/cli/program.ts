@@ -10,6 +10,7 @@ import { mountCollector } from './collector.ts';
 import { mountCompletion } from './completion.ts';
 import { mountDemand } from './demand.ts';
 import { mountDev } from './dev.ts';
+import { mountDiscover } from './discover.ts';
 import { mountDoctor } from './doctor.ts';
 import { mountEvents } from './events.ts';
 import { Ending, exitCodeHelp, exitCodes } from './exit.ts';
@@ -51,7 +52,7 @@ const groups: readonly (readonly [string, readonly ((program: Command, terminal:
       mountResetBreaker,
     ],
   ],
-  ['Set up:', [mountApply, mountImport, mountToken, mountSchema, mountCompletion]],
+  ['Set up:', [mountDiscover, mountApply, mountImport, mountToken, mountSchema, mountCompletion]],
   ['Run:', [mountDev, mountSim, mountCollector, mountWorker, mountMonitor, mountApi]],
 ];
 

@@ -68,6 +68,8 @@ function candidateLines(candidate: Candidate, cluster: string | undefined): stri
     `  primary: { ${place}vmid: ${guest.vmid}, address: ${address.address} }`,
     `  capacity: ${capacity.qps} # q/s; ${capacity.how}`,
     `  storageClass: ${storageClassPlaceholder} # stateless: any copy may serve, even two at once; pinned: only watched`,
+    // Whatever the inventory's defaults say: what is new is watched first.
+    '  policy: { mode: observe }',
     ...(check === undefined
       ? []
       : [
@@ -92,7 +94,7 @@ function unanswered(address: string, silent: Candidate['silent']): string[] {
   const tried = silent.map(({ detail }) => detail).join('; ');
   return [
     `no check answered on ${address} (${tried === '' ? 'none was tried' : tried}): write one that does under checks;`,
-    'until then it is HTTP GET / on port 80, which does not answer from here',
+    'until then the checks of defaults: count, or HTTP GET / on port 80 where there are none',
   ].map((line) => `# ${line}`);
 }
 

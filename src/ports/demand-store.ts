@@ -25,6 +25,8 @@ export type EdgeStatus = {
   readonly framesPerSecond: number;
   readonly observedShare: number | null;
   readonly senders: number;
+  /** Answers of the last hour about names that no hosted VM has; only their number is kept. */
+  readonly unknownNames?: number;
   readonly silent: boolean;
 };
 

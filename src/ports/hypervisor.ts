@@ -40,6 +40,8 @@ export type GuestView = {
   readonly uptimeSeconds?: number;
   /** Managed by Proxmox HA, and the state asked of it. */
   readonly ha?: string;
+  /** The resource pool it is in, where the token may see it; told by `observeCluster` only. */
+  readonly pool?: string;
   readonly storages: readonly string[];
   readonly tags: readonly string[];
   /** Static addresses by cloud-init, without the prefix. */

@@ -231,7 +231,10 @@ async function readSeries<M extends DemandMeasure>(
 async function readEdges(sql: Sql, now: EpochMs): Promise<EdgeStatus[]> {
   const rows = await sql.query<Omit<EdgeStatus, 'silent'>>(
     `select edge, last_bucket_at as "lastBucketAt", frames_per_second as "framesPerSecond",
-       observed_share as "observedShare", senders from demand_edges order by edge`,
+       observed_share as "observedShare", senders,
+       coalesce((select sum(unknown_names) from demand_seen s where s.edge = e.edge and s.at > $1), 0)::bigint as "unknownNames"
+       from demand_edges e order by edge`,
+    [now - hourMs],
   );
   return rows.map((row) => {
     const silent = row.lastBucketAt === null || now - row.lastBucketAt > silentAfterMs || row.senders === 0;

@@ -49,7 +49,12 @@ export class ClusterObserver {
     for (let at = 0; at < rows.length; at += readsAtOnce) {
       const some = rows.slice(at, at + readsAtOnce);
       views.push(
-        ...(await Promise.all(some.map((row) => this.#view(site, row, online.get(row.node ?? '') !== false)))),
+        ...(await Promise.all(
+          some.map(async (row) => {
+            const view = await this.#view(site, row, online.get(row.node ?? '') !== false);
+            return row.pool === undefined ? view : { ...view, pool: row.pool };
+          }),
+        )),
       );
     }
     const present = new Set(rows.map((row) => row.vmid));

@@ -285,7 +285,7 @@ describe('help', () => {
     expect(await umbra('--help')).toBe(0);
     const verbs =
       'dev collector worker monitor api sim status apply list show explain events failover hand-back approve promote ' +
-      'extend-probation pause resume retire doctor demand backtest tune import completion';
+      'extend-probation pause resume retire discover doctor demand backtest tune import completion';
     for (const verb of verbs.split(' ')) {
       expect(terminal.said.out).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
       const own = fakeTerminal();

@@ -86,6 +86,11 @@ describe('an inventory of candidates', () => {
     ]);
   });
 
+  test('only watches what is new, whatever the defaults of the inventory say', () => {
+    const acting = `${base}\ndefaults: { policy: { mode: act } }\n`;
+    expect(chosen(discovered(shop, [], acting)).hostedVms.map(({ policy }) => policy.mode)).toEqual(['observe', 'observe']);
+  });
+
   test('says which checks were tried in vain', () => {
     expect(discovered(shop, [answered('10.0.0.12', 443, false)])).toMatch(
       /# no check answered on 10\.0\.0\.12 \(connection refused on 10\.0\.0\.12:443\)/,

@@ -73,9 +73,9 @@ async function lookAtCluster(
   const view = await hypervisor.observeCluster(AbortSignal.timeout(clusterMs));
   const unread: string[] = [];
   if (!view.quorate) unread.push(`${cluster.name} has no quorum: what follows may be old`);
-  for (const { node, online, memoryMiB } of view.nodes) {
+  for (const { node, online, hidden } of view.nodes) {
     if (!online) unread.push(`node ${node} is off: its guests' configurations cannot be read`);
-    else if (memoryMiB === 0) unread.push(`memory of node ${node}: the token needs Sys.Audit on /nodes, propagated`);
+    else if (hidden !== undefined) unread.push(hidden);
   }
   unread.push(...(await missingRights(hypervisor)));
   const guests = await inTurns(view.guests, guestsAtOnce, (guest) => lookAtGuest(hypervisor, guest, unread));

@@ -138,7 +138,7 @@ export type ZoneName = {
   readonly aaaa: readonly string[];
   /** It is another name for this one (CNAME). */
   readonly aliasOf?: string;
-  /** The hosted VM whose claim stands beside it. */
+  /** The hosted VM whose claim stands beside it; `(unreadable)` for a text that is no claim of this version. */
   readonly owner?: string;
   /** The zone, or a part of it, is answered from there: an NS record leads to it. */
   readonly nameServer?: true;

@@ -101,7 +101,7 @@ export function zoneNames(zone: string, records: readonly ResourceRecord[]): Zon
         a: addresses(recordType.A),
         aaaa: addresses(recordType.AAAA),
         ...(alias === undefined ? {} : { aliasOf: canonicalName(readName(alias.data, 0).name) }),
-        ...(typeof claim === 'object' ? { owner: claim.owner } : {}),
+        ...(claim === 'nothing' ? {} : { owner: claim === 'unreadable' ? '(unreadable)' : claim.owner }),
         ...(nameServers.has(name) ? { nameServer: true as const } : {}),
       },
     ];

@@ -15,7 +15,9 @@ const records: StartRecord[] = [
   { name: `*.shop.${zone}`, type: 'A', ttlSeconds: 5, value: '10.0.0.11' },
   { name: `www.${zone}`, type: 'CNAME', ttlSeconds: 5, value: `shop.${zone}` },
   { name: `taken.${zone}`, type: 'A', ttlSeconds: 5, value: '10.0.0.12' },
-  { name: `_umbra.taken.${zone}`, type: 'TXT', ttlSeconds: 5, value: 'v=umbra1 owner=api generation=3' },
+  { name: `_umbra.taken.${zone}`, type: 'TXT', ttlSeconds: 5, value: 'v=umbra1 owner=api inst=3f9c2a71b0de generation=3' },
+  { name: `odd.${zone}`, type: 'A', ttlSeconds: 5, value: '10.0.0.13' },
+  { name: `_umbra.odd.${zone}`, type: 'TXT', ttlSeconds: 5, value: 'somebody wrote here' },
   ...Array.from({ length: manyNames }, (_, n): StartRecord => ({
     name: `host-${n}.${zone}`,
     type: 'A',
@@ -59,6 +61,7 @@ for (const kind of kinds) {
       expect(one('*.shop')).toEqual({ name: `*.shop.${zone}`, a: ['10.0.0.11'], aaaa: [] });
       expect(one('www')).toEqual({ name: `www.${zone}`, a: [], aaaa: [], aliasOf: `shop.${zone}` });
       expect(one('taken')?.owner).toBe('api');
+      expect(one('odd')?.owner).toBe('(unreadable)');
       expect(one('ns1')).toMatchObject({ nameServer: true });
     });
 

@@ -15,7 +15,12 @@ const records: StartRecord[] = [
   { name: `*.shop.${zone}`, type: 'A', ttlSeconds: 5, value: '10.0.0.11' },
   { name: `www.${zone}`, type: 'CNAME', ttlSeconds: 5, value: `shop.${zone}` },
   { name: `taken.${zone}`, type: 'A', ttlSeconds: 5, value: '10.0.0.12' },
-  { name: `_umbra.taken.${zone}`, type: 'TXT', ttlSeconds: 5, value: 'v=umbra1 owner=api inst=3f9c2a71b0de generation=3' },
+  {
+    name: `_umbra.taken.${zone}`,
+    type: 'TXT',
+    ttlSeconds: 5,
+    value: 'v=umbra1 owner=api inst=3f9c2a71b0de generation=3',
+  },
   { name: `odd.${zone}`, type: 'A', ttlSeconds: 5, value: '10.0.0.13' },
   { name: `_umbra.odd.${zone}`, type: 'TXT', ttlSeconds: 5, value: 'somebody wrote here' },
   ...Array.from({ length: manyNames }, (_, n): StartRecord => ({

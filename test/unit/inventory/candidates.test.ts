@@ -88,7 +88,10 @@ describe('an inventory of candidates', () => {
 
   test('only watches what is new, whatever the defaults of the inventory say', () => {
     const acting = `${base}\ndefaults: { policy: { mode: act } }\n`;
-    expect(chosen(discovered(shop, [], acting)).hostedVms.map(({ policy }) => policy.mode)).toEqual(['observe', 'observe']);
+    expect(chosen(discovered(shop, [], acting)).hostedVms.map(({ policy }) => policy.mode)).toEqual([
+      'observe',
+      'observe',
+    ]);
   });
 
   test('says which checks were tried in vain', () => {

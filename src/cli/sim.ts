@@ -38,9 +38,9 @@ export function mountSim(program: Command, terminal: Terminal): void {
     )
     .action((options: Options) =>
       runUntilEnd(terminal, async () => {
-        const [{ demoWorld, startSimulator }, { grantsFor }] = await Promise.all([
+        const [{ startSimulator }, { newWorld }] = await Promise.all([
           import('../sim/simulator.ts'),
-          import('../providers/proxmox/privileges.ts'),
+          import('../demo/world.ts'),
         ]);
         const { world, save, certificate, control } = options;
         const running = await startSimulator({
@@ -48,7 +48,7 @@ export function mountSim(program: Command, terminal: Terminal): void {
           ...(control === undefined ? {} : { control: placeOf('--control', control, 8007) }),
           world:
             world ??
-            demoWorld({ grants: grantsFor, network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) })
+            newWorld({ network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) })
               .world,
           names: [hostname()],
           tls: options.http !== true,

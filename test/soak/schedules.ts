@@ -162,7 +162,8 @@ async function failOverAndDelete(
   const chosenRef = { cluster, vmid: chosen.vmid! };
   await persistently('wake the shadow', () => lab.hypervisor.ensurePower(chosenRef, 'running'));
   const records = { zone, names: [`${hostedVm}.${zone}`], ttlSeconds: 5, a: [chosen.address!], aaaa: [] };
-  await persistently('name the shadow', () => dns.ensureAnswers({ owner: hostedVm, from: undefined, to: 1, records }));
+  const claim = { owner: hostedVm, from: undefined, to: 1, records, takingOver: { only: ['10.9.9.9'] } } as const;
+  await persistently('name the shadow', () => dns.ensureAnswers(claim));
   if (nodeDies) {
     await pause(dice.between(100, 600));
     await lab.sim.fault(`node ${lab.sim.cluster.world.guests.get(101)!.node} on`);

@@ -46,10 +46,7 @@ export function mountSim(program: Command, terminal: Terminal): void {
         const running = await startSimulator({
           ...placeOf('--listen', options.listen, 8006),
           ...(control === undefined ? {} : { control: placeOf('--control', control, 8007) }),
-          world:
-            world ??
-            newWorld({ network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) })
-              .world,
+          world: world ?? newWorld({ network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) }).world,
           names: [hostname()],
           tls: options.http !== true,
           log: (line) => terminal.err(`${line}\n`),

@@ -38,7 +38,7 @@ export function mountSim(program: Command, terminal: Terminal): void {
     )
     .action((options: Options) =>
       runUntilEnd(terminal, async () => {
-        const [{ startSimulator }, { newWorld }] = await Promise.all([
+        const [{ startSimulator }, { grantedWorld }] = await Promise.all([
           import('../sim/simulator.ts'),
           import('../demo/world.ts'),
         ]);
@@ -46,7 +46,7 @@ export function mountSim(program: Command, terminal: Terminal): void {
         const running = await startSimulator({
           ...placeOf('--listen', options.listen, 8006),
           ...(control === undefined ? {} : { control: placeOf('--control', control, 8007) }),
-          world: world ?? newWorld({ network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) }).world,
+          world: world ?? grantedWorld({ network: networkOf(options.guestNetwork), ...tokenOf(options.tokenFile) }),
           names: [hostname()],
           tls: options.http !== true,
           log: (line) => terminal.err(`${line}\n`),

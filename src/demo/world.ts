@@ -3,14 +3,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { grantsFor } from '../providers/proxmox/privileges.ts';
 import { demoWorld } from '../sim/simulator.ts';
-import type { DemoOptions } from '../sim/world/demo.ts';
 import { loadWorld } from '../sim/world/directory.ts';
 import type { World } from '../sim/world/world.ts';
 import type { DemoVm } from './fleet.ts';
 
-/** A new cluster whose token has the rights that docs/proxmox.md grants, and no others. */
-export function newWorld(options: Omit<DemoOptions, 'grants'>): ReturnType<typeof demoWorld> {
-  return demoWorld({ ...options, grants: grantsFor });
+/** A new simulated cluster whose token has the rights that Umbra asks for, and no others. */
+export function grantedWorld(options: Omit<Parameters<typeof demoWorld>[0], 'grants'>): World {
+  return demoWorld({ grants: grantsFor, ...options }).world;
 }
 
 /**
@@ -23,7 +22,7 @@ export async function worldFor(
   serialOf: (instance: string) => string,
 ): Promise<World> {
   if (existsSync(join(folder, 'nodes'))) return await loadWorld(folder);
-  const { world } = newWorld({ names: fleet.map(({ id }) => id), tokenSecret: randomUUID() });
+  const world = grantedWorld({ names: fleet.map(({ id }) => id), tokenSecret: randomUUID() });
   for (const vm of fleet) {
     const guest = world.guests.get(vm.vmid);
     if (guest === undefined) continue;

@@ -1,3 +1,4 @@
+import { startLoop } from '../../background/loop.ts';
 import type { Calls } from './calls.ts';
 import { isFailure, ProxmoxError } from './errors.ts';
 
@@ -43,11 +44,15 @@ export class Members {
     // That it is on is believed for a moment; that it is off is asked each time, for it may be back.
     if (this.#believed()?.has(node) !== false && (await this.#ask()).has(node)) throw offline(node);
     const died = new AbortController();
-    const watch = setInterval(() => {
-      void this.#ask().then((off) => {
-        if (off.has(node)) died.abort();
-      });
-    }, watchMs);
+    const watch = startLoop({
+      everyMs: watchMs,
+      firstAfterMs: watchMs,
+      round: async () => {
+        if ((await this.#ask()).has(node)) died.abort();
+      },
+      // Members that cannot be asked are no reason to give up what is under way.
+      failed: () => undefined,
+    });
     try {
       return await work(caller === undefined ? died.signal : AbortSignal.any([caller, died.signal]));
     } catch (error) {
@@ -55,7 +60,7 @@ export class Members {
       if (lost && (died.signal.aborted || (await this.#ask()).has(node))) throw offline(node, error);
       throw error;
     } finally {
-      clearInterval(watch);
+      void watch.stop();
     }
   }
 

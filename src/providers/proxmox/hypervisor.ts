@@ -149,7 +149,7 @@ async function storagesOf(calls: Calls, rows: readonly Resource[], guests: reado
       try {
         return storages(await calls.config(node, vmid));
       } catch (error) {
-        if (isFailure(error, 'permission', 'transient', 'not-found')) return [];
+        if (isFailure(error, 'permission', 'transient', 'offline', 'not-found')) return [];
         throw error;
       }
     }),

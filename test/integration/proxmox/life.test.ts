@@ -239,6 +239,11 @@ describe('a shadow on Proxmox', () => {
     await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'));
     const left = { storage: 'tank', name: 'vm-9001-disk-4', node: 'pve1', bytes: 2 ** 30 };
     lab.sim.cluster.world.volumes.push(left, { ...left, name: 'vm-777-disk-0' });
+    // A right from the pool ends with the guest: then Proxmox does not show what it left.
+    await expect(lab.hypervisor.observeLeftOvers!()).resolves.toEqual([]);
+    for (const who of ['umbra@pve', lab.sim.tokens[0]!.id]) {
+      lab.sim.cluster.world.acls.push({ path: '/vms', propagate: true, who, role: 'Umbra' });
+    }
     await lab.hypervisor.ensureDeleted(ref(9001), marker(1, 'retired'));
     expect(lab.logged).toContainEqual(expect.stringContaining('pvesm free tank:vm-9001-disk-4'));
     await expect(lab.hypervisor.observeLeftOvers!()).resolves.toEqual([

@@ -72,6 +72,8 @@ export function demoInventory(places: DemoPlaces, fleet: readonly DemoVm[] = dem
     `    endpoints: [${places.endpoints.join(', ')}]`,
     `    tokenFile: ${places.tokenFile}`,
     ...(places.fingerprint === undefined ? [] : [`    fingerprint: "${places.fingerprint}"`]),
+    // The token's rights hold in this pool, as docs/proxmox.md grants them.
+    '    pool: umbra',
     '    vmids: 9001-9099',
     '    addresses: 127.10.1.1-127.10.1.99/8',
     '    quarantine: 10m',

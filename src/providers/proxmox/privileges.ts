@@ -90,7 +90,7 @@ export const privileges: readonly Privilege[] = [
 
   { at: 'primaries', name: 'VM.Audit', why: 'see it and where it runs' },
   { at: 'primaries', name: 'VM.Clone', why: 'copy it, where no template is named' },
-  { at: 'primaries', name: 'VM.Config.Network', why: 'cut its links when it failed and cannot be stopped' },
+  { at: 'primaries', name: 'VM.Config.Network', why: 'its firewall, the last rung of a fence (`fenceFirewall`)' },
   { at: 'primaries', name: 'VM.Config.Options', why: 'marker, tags, protection, start at boot' },
   { at: 'primaries', name: 'VM.PowerMgmt', why: 'stop it when it failed; start it to hand back' },
   { at: 'primaries', name: 'VM.Allocate', why: 'delete it, once adopted, replaced and retired for its keep time' },

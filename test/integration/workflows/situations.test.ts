@@ -108,7 +108,7 @@ describe('a hosted VM in trouble', () => {
     await stage.report('shop/0', 'failed');
     const { wouldHave } = await stage.until('what it would have done', (state) => state.wouldHave !== null);
     expect(wouldHave?.text).toContain('no shadow is ready');
-    expect(stage.world.dns.names.get('shop.example.test')).toEqual({ a: ['10.0.0.11'], aaaa: [], ttlSeconds: 5 });
+    expect(stage.world.dns.names.get('shop.example.test')).toEqual({ a: ['10.0.0.11'], aaaa: [] });
     expect(stage.world.hypervisor.calls).toEqual([]);
     expect(stage.world.hypervisor.guests.get(101)?.marker).toBeUndefined();
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
+import { grant } from '../../../src/sim/world/demo.ts';
 import { emptyConfig } from '../../../src/sim/world/guest-config.ts';
 import { gibibyte } from '../../../src/sim/world/world.ts';
 import type { Lab } from './lab.ts';
@@ -45,7 +46,10 @@ const templates = fc.record({
 describe('a clone on Proxmox', () => {
   let lab: Lab;
   beforeAll(async () => {
-    lab = await openLab();
+    // Both sources are templates of the manual, whose start at boot the token may take off as well.
+    const privileges = ['VM.Audit', 'VM.Clone', 'VM.Config.Options'];
+    const sources = ['/vms/9000', '/vms/8000'].map((path) => ({ path, role: 'Source', privileges, propagates: true }));
+    lab = await openLab({ change: (world) => grant(world, ['umbra@pve', 'umbra@pve!umbra'], sources) });
   });
   afterAll(async () => {
     await lab.close();

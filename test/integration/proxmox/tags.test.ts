@@ -55,7 +55,7 @@ describe('a datacenter that restricts tags', () => {
   test('is believed for tags alone: a missing right is refused as ever', async () => {
     const lab = await openLab();
     try {
-      world(lab).roles.get('Umbra')!.delete('VM.Config.Options');
+      world(lab).roles.get('UmbraPrimary')!.delete('VM.Config.Options');
       await expect(
         lab.hypervisor.ensureMarked(ref(101), marker(0, 'primary'), { protected: true }),
       ).rejects.toMatchObject({ failureClass: 'permission' });

@@ -5,8 +5,8 @@ import { Ending, exitCodes } from './exit.ts';
 import type { Running } from '../composition/process.ts';
 import type { Terminal } from './terminal.ts';
 
-/** A close that takes longer is a bug of ours; the user's Ctrl-C counts more. */
-const mostClosingMs = 5_000;
+/** A close that takes longer is a bug of ours; the user's Ctrl-C counts more: 5 s are promised, and leaving takes a part of them. */
+const mostClosingMs = 4_000;
 
 /** Runs until Ctrl-C, SIGTERM, or the process's own end. */
 export async function runUntilEnd(terminal: Terminal, start: () => Promise<Running>): Promise<void> {
@@ -29,7 +29,7 @@ export async function runUntilEnd(terminal: Terminal, start: () => Promise<Runni
   });
   const outcome = await Promise.race([running.close(), late]);
   clearTimeout(timer);
-  if (outcome === 'late') terminal.err('Not everything ended within 5 s; leaving it behind.\n');
+  if (outcome === 'late') terminal.err('Not everything ended within 4 s; leaving it behind.\n');
 }
 
 /** @throws Ending with every problem on a line of its own */

@@ -23,13 +23,16 @@ const lanes = [
     ['import rules', npm('run', '--silent', 'imports')],
     [
       'lint',
-      [process.execPath, [eslint, '.', '--cache', '--cache-strategy', 'content', '--cache-location', cache('eslint')]],
+      [
+        process.execPath,
+        [eslint, '.', '--cache', '--cache-strategy', 'content', '--cache-location', cache('eslint-check')],
+      ],
     ],
     [
       'format',
       [
         process.execPath,
-        [prettier, '--check', '--log-level', 'warn', '.', '--cache', '--cache-location', cache('prettier')],
+        [prettier, '--check', '--log-level', 'warn', '.', '--cache', '--cache-location', cache('prettier-check')],
       ],
     ],
   ],
